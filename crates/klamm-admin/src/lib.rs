@@ -1,0 +1,1 @@
+//! Live cluster facts and every administrative call, straight on the wire.

@@ -1,0 +1,1 @@
+//! Brings a cluster to a plan and says what it changed.

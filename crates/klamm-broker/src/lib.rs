@@ -1,0 +1,1 @@
+//! The embedded single-node broker for the first minute, development and tests.

@@ -1,0 +1,2 @@
+//! klamm: from requirements to proven production on Apache Kafka.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The Kafka client: batches in, batches out.

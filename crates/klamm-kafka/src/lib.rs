@@ -1,0 +1,1 @@
+//! Kafka's own vocabulary as data: error codes, configuration names, partitioning.

@@ -1,0 +1,1 @@
+//! From a spec to a plan: every setting with its reason.

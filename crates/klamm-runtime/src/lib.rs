@@ -1,0 +1,1 @@
+//! Holds a service to its contract: durable producer, consumer loop.

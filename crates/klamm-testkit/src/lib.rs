@@ -1,0 +1,1 @@
+//! Clusters, embedded or real, as a parameter of a test.

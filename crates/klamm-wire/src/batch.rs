@@ -1,0 +1,1 @@
+//! Record batches: views over fetched bytes and a builder for produced ones.

@@ -1,0 +1,1 @@
+//! Kafka clients that hold to a contract.
