@@ -1,0 +1,34 @@
+# The commands that people and CI use. Each sets up what it needs first, and is safe to repeat.
+.PHONY: help setup setup-test up test bench soak
+.DEFAULT_GOAL := help
+
+# Where to send the fault campaigns of `make soak`.
+SEED ?= 1
+COUNT ?= 10
+
+help:
+	@echo 'make up           build what is missing and plan the example (ARGS="-v" adds arguments)'
+	@echo 'make test         everything that CI runs'
+	@echo 'make bench        producing, consuming and starting beside Java, into docs/benchmarks.md'
+	@echo 'make soak         the tests that break real Kafka, COUNT=$(COUNT) times from SEED=$(SEED)'
+	@echo 'make setup        install what building needs (Debian packages)'
+	@echo 'make setup-test   also what the tests need: a JDK, Maven, the jars of Kafka'
+
+setup:
+	@scripts/setup build
+
+setup-test:
+	@scripts/setup test
+
+# Until `klamm up` runs the service, the main job ends with the plan of the example.
+up: setup
+	@cargo run -q -p klamm-cli -- plan examples/orders/klamm.yaml $(ARGS)
+
+test:
+	@started=$$(date +%s) && scripts/setup test && KLAMM_CI_STARTED=$$started cargo xtask ci $(STAGES)
+
+bench: setup-test
+	@cargo xtask bench all
+
+soak: setup-test
+	@cargo xtask soak --seed $(SEED) --count $(COUNT)
