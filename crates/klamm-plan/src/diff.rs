@@ -1,0 +1,262 @@
+//! What a plan would change on a cluster.
+
+use std::fmt;
+
+use klamm_contract::Order;
+use klamm_contract::facts::{ClusterFacts, ConfigSource, TopicFacts};
+use klamm_kafka::topic_config;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Plan, TopicPlan};
+use crate::text;
+
+/// The way from the cluster as it was seen to the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Diff {
+    /// Cluster that it was compared with.
+    pub cluster_id: String,
+    /// Changes, in the order in which they are to be made.
+    pub changes: Vec<Change>,
+    /// Differences that cannot be changed in place.
+    pub conflicts: Vec<Conflict>,
+    /// Topics that are as planned.
+    pub unchanged: Vec<String>,
+}
+
+/// One change of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Topic.
+    pub topic: String,
+    /// What changes.
+    pub kind: ChangeKind,
+    /// What it can do to those who use the topic.
+    pub risk: Risk,
+}
+
+/// What changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// The topic is created.
+    CreateTopic {
+        /// Partitions.
+        partitions: u32,
+        /// Copies of each.
+        replication_factor: u32,
+        /// Topic configuration.
+        configs: Vec<(String, String)>,
+    },
+    /// One configuration of the topic changes.
+    SetConfig {
+        /// Kafka's name.
+        name: String,
+        /// Effective value now; `None` when the broker does not tell it.
+        from: Option<String>,
+        /// Value to be.
+        to: String,
+        /// Layer that the present value comes from.
+        from_source: Option<ConfigSource>,
+    },
+    /// Partitions are added.
+    AddPartitions {
+        /// Partitions now.
+        from: u32,
+        /// Partitions to be.
+        to: u32,
+    },
+}
+
+/// What a change can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Risk {
+    /// Nobody notices.
+    Safe,
+    /// Writes that were accepted can be refused from now on.
+    RefusesWrites,
+    /// Keys move to other partitions: their order is broken once, and readers that count on co-partitioning go wrong.
+    MovesKeys,
+    /// Records are deleted.
+    LosesData,
+}
+
+/// A difference that cannot be changed in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Topic.
+    pub topic: String,
+    /// What differs: `replication factor`, `partitions`, `configuration`.
+    pub setting: String,
+    /// What the cluster has.
+    pub has: String,
+    /// What the plan wants.
+    pub wants: String,
+    /// Why it cannot be changed in place.
+    pub why: String,
+    /// The command or change that would reconcile.
+    pub fix: String,
+}
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Risk::Safe => "safe",
+            Risk::RefusesWrites => "may refuse writes",
+            Risk::MovesKeys => "moves keys",
+            Risk::LosesData => "loses data",
+        })
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ChangeKind::CreateTopic { partitions, replication_factor, .. } => {
+                let partitions = text::count(*partitions, "partition");
+                write!(f, "create {} with {partitions}, {}", self.topic, text::copies(*replication_factor))
+            }
+            ChangeKind::SetConfig { name, from, to, .. } => {
+                write!(
+                    f,
+                    "set {name} of {} from {} to {to}",
+                    self.topic,
+                    from.as_deref().unwrap_or("unknown")
+                )
+            }
+            ChangeKind::AddPartitions { from, to } => {
+                write!(f, "raise partitions of {} from {from} to {to}", self.topic)
+            }
+        }
+    }
+}
+
+impl Diff {
+    /// The cluster is as planned.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.conflicts.is_empty()
+    }
+}
+
+/// Compares `plan` with the cluster. Only topics of the plan, and only what the plan sets, are looked at.
+pub fn diff(plan: &Plan, facts: &ClusterFacts) -> Diff {
+    let mut diff = Diff { cluster_id: facts.cluster_id.clone(), ..Diff::default() };
+    let bootstrap = facts
+        .brokers
+        .first()
+        .map_or("HOST:PORT".to_owned(), |broker| format!("{}:{}", broker.host, broker.port));
+    for topic in &plan.topics {
+        let before = (diff.changes.len(), diff.conflicts.len());
+        match facts.topics.get(topic.name()) {
+            None => diff.changes.push(create(topic)),
+            Some(live) => {
+                placement(topic, live, &bootstrap, &mut diff);
+                configs(topic, live, &bootstrap, &mut diff);
+            }
+        }
+        if before == (diff.changes.len(), diff.conflicts.len()) {
+            diff.unchanged.push(topic.name().to_owned());
+        }
+    }
+    diff
+}
+
+fn create(topic: &TopicPlan) -> Change {
+    let promise = &topic.contract.layer_topic;
+    let kind = ChangeKind::CreateTopic {
+        partitions: promise.partitions,
+        replication_factor: promise.replication_factor,
+        configs: topic.configs(),
+    };
+    Change { topic: topic.name().to_owned(), kind, risk: Risk::Safe }
+}
+
+fn placement(topic: &TopicPlan, live: &TopicFacts, bootstrap: &str, diff: &mut Diff) {
+    let promise = &topic.contract.layer_topic;
+    let name = topic.name();
+    let (has, wants) = (live.partitions.len() as u32, promise.partitions);
+    if has > wants {
+        diff.conflicts.push(Conflict {
+            topic: name.to_owned(),
+            setting: "partitions".to_owned(),
+            has: has.to_string(),
+            wants: wants.to_string(),
+            why: "Kafka cannot take partitions away".to_owned(),
+            fix: format!("write partitions: {has} into the spec, or move to a new topic"),
+        });
+    } else if has < wants {
+        let keyed = topic.contract.key.is_some() || topic.contract.order != Order::None;
+        let risk = if keyed { Risk::MovesKeys } else { Risk::Safe };
+        diff.changes.push(Change {
+            topic: name.to_owned(),
+            kind: ChangeKind::AddPartitions { from: has, to: wants },
+            risk,
+        });
+    }
+    let copies: Vec<u32> = live.partitions.iter().map(|partition| partition.replicas.len() as u32).collect();
+    let wants = promise.replication_factor;
+    if copies.iter().any(|copies| *copies != wants) {
+        let least = copies.iter().min().copied().unwrap_or(0);
+        let most = copies.iter().max().copied().unwrap_or(0);
+        diff.conflicts.push(Conflict {
+            topic: name.to_owned(),
+            setting: "replication factor".to_owned(),
+            has: if least == most { least.to_string() } else { format!("{least} to {most}") },
+            wants: wants.to_string(),
+            why: "copies are moved by a reassignment, not by a setting".to_owned(),
+            fix: format!(
+                "kafka-reassign-partitions.sh --bootstrap-server {bootstrap} --reassignment-json-file FILE --execute, with \
+                 {wants} replicas for each partition of {name}"
+            ),
+        });
+    }
+}
+
+fn configs(topic: &TopicPlan, live: &TopicFacts, bootstrap: &str, diff: &mut Diff) {
+    let Some(configs) = &live.configs else {
+        diff.conflicts.push(Conflict {
+            topic: topic.name().to_owned(),
+            setting: "configuration".to_owned(),
+            has: "not readable".to_owned(),
+            wants: "as planned".to_owned(),
+            why: "what cannot be read cannot be compared".to_owned(),
+            fix: format!(
+                "kafka-acls.sh --bootstrap-server {bootstrap} --add --allow-principal User:… --operation DescribeConfigs --topic {}",
+                topic.name()
+            ),
+        });
+        return;
+    };
+    for (name, to) in topic.configs() {
+        let Some(config) = topic_config(&name) else { continue };
+        let fact = configs.get(&name);
+        // A broker that does not list a configuration uses Kafka's default.
+        let from = fact.map_or(Some(config.default.to_owned()), |fact| fact.value.clone());
+        if from.as_deref().is_some_and(|from| config.same_value(from, &to)) {
+            continue;
+        }
+        let risk = risk_of(&name, from.as_deref(), &to);
+        let from_source = fact.map(|fact| fact.source);
+        let kind = ChangeKind::SetConfig { name, from, to, from_source };
+        diff.changes.push(Change { topic: topic.name().to_owned(), kind, risk });
+    }
+}
+
+fn risk_of(name: &str, from: Option<&str>, to: &str) -> Risk {
+    let number = |text: &str| text.trim().parse::<i64>().ok();
+    // -1 keeps without end: the longest of all.
+    let kept = |text: &str| number(text).map(|value| if value < 0 { i64::MAX } else { value });
+    let shrinks = |read: &dyn Fn(&str) -> Option<i64>| match (from.and_then(read), read(to)) {
+        (Some(from), Some(to)) => to < from,
+        _ => true,
+    };
+    match name {
+        "retention.ms" | "retention.bytes" if shrinks(&kept) => Risk::LosesData,
+        "cleanup.policy" => Risk::LosesData,
+        "max.message.bytes" if shrinks(&number) => Risk::RefusesWrites,
+        "min.insync.replicas" if from.and_then(number) < number(to) => Risk::RefusesWrites,
+        _ => Risk::Safe,
+    }
+}

@@ -1,0 +1,44 @@
+//! Disk over all copies.
+
+use super::{Disk, Load};
+use crate::settings::Segments;
+use crate::spec::Retain;
+use crate::text;
+
+/// A record stays up to retention + the time that its segment is open: segments are deleted whole. Before compression;
+/// indexes and compaction slack come on top.
+pub(crate) fn disk(retain: &Retain, load: Load, segments: Segments, partitions: u32, copies: u32) -> Disk {
+    let (one, because) = match retain {
+        Retain::Time(time) => {
+            let held_ms = u128::from(time.millis()) + u128::from(segments.ms);
+            let one = u128::from(load.bytes_per_second) * held_ms / 1_000;
+            let because = format!(
+                "{}/s x ({time} + {} until the segment closes) = {}",
+                text::bytes(load.bytes_per_second.into()),
+                text::millis(segments.ms),
+                text::bytes(one)
+            );
+            (Some(one), because)
+        }
+        Retain::Size(size) => {
+            let open = u128::from(segments.bytes) * u128::from(partitions);
+            let one = u128::from(size.bytes()) + open;
+            (Some(one), format!("{size} + {} of open segments = {}", text::bytes(open), text::bytes(one)))
+        }
+        Retain::Forever => {
+            let a_day = u128::from(load.bytes_per_second) * 86_400;
+            (None, format!("nothing is deleted: grows by {} a day", text::bytes(a_day)))
+        }
+        Retain::Compact => {
+            (None, "depends on the number of keys: one record each, and what is not cleaned yet".to_owned())
+        }
+    };
+    let total_bytes = one.map(|one| u64::try_from(one.saturating_mul(copies.into())).unwrap_or(u64::MAX));
+    let because = match total_bytes {
+        Some(total) => {
+            format!("{because} a copy, x {copies} = {}, before compression", text::bytes(total.into()))
+        }
+        None => format!("{because}, x {copies} copies"),
+    };
+    Disk { total_bytes, because }
+}

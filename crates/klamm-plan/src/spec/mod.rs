@@ -1,0 +1,262 @@
+//! `klamm.yaml`: what a service needs from Kafka.
+//!
+//! Text is read into a tree with places (`yaml`), the tree into typed records (`decode`, `raw`, `units`), and those are
+//! checked against each other (`check`) into a [`Spec`]. All that is wrong is reported together.
+
+mod check;
+mod decode;
+mod raw;
+mod set;
+mod units;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use klamm_contract::{Consistency, Delivery, Order, Profile, Survive};
+
+pub use self::decode::Spanned;
+pub use self::set::SpecSet;
+pub use self::units::{ByteSize, Duration, Factor, PerSecond, Rate, Retain, UnitError};
+use crate::{Diagnostic, Span};
+
+/// What one service needs, checked.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Spec {
+    /// File as the caller named it.
+    pub file: String,
+    /// Name of the service.
+    pub service: Spanned<String>,
+    /// Which demands hold, unless an environment or the caller says otherwise.
+    pub profile: Profile,
+    /// The cluster, when it is described.
+    pub cluster: Option<ClusterSpec>,
+    /// Topics that the service owns, as written.
+    pub topics: Vec<TopicSpec>,
+    /// Topics that others own.
+    pub uses: Vec<Spanned<String>>,
+    /// Consumer groups, as written.
+    pub consumers: Vec<ConsumerSpec>,
+    /// Environments, as written.
+    pub environments: Vec<EnvironmentSpec>,
+}
+
+/// What is known of a cluster.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ClusterSpec {
+    /// File in which it is described.
+    pub file: String,
+    /// Where in it.
+    pub span: Span,
+    /// Addresses to start from.
+    pub bootstrap: Vec<String>,
+    /// Number of brokers.
+    pub brokers: Option<Spanned<u32>>,
+    /// Racks over which they are spread.
+    pub racks: Option<Spanned<Vec<String>>>,
+    /// How clients connect.
+    pub security: SecuritySpec,
+}
+
+/// How clients connect. The default is in clear and without a name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SecuritySpec {
+    /// TLS, when it is asked for.
+    pub tls: Option<TlsSpec>,
+    /// SASL, when it is asked for.
+    pub sasl: Option<SaslSpec>,
+}
+
+/// TLS files in PEM, as written (relative to the file that names them).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TlsSpec {
+    /// Certificates to trust; the system's when `None`.
+    pub ca: Option<String>,
+    /// Client certificate and its key.
+    pub client: Option<(String, String)>,
+}
+
+/// SASL credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SaslSpec {
+    /// Mechanism.
+    pub mechanism: Mechanism,
+    /// User name.
+    pub username: String,
+    /// Where the password is.
+    pub password: SecretRef,
+}
+
+/// SASL mechanisms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// `PLAIN`.
+    Plain,
+    /// `SCRAM-SHA-256`.
+    ScramSha256,
+    /// `SCRAM-SHA-512`.
+    ScramSha512,
+}
+
+/// Where a secret is: a spec never holds one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretRef {
+    /// A file, relative to the spec.
+    File(String),
+    /// An environment variable.
+    Env(String),
+}
+
+/// What a topic's data needs, defaults filled in.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TopicSpec {
+    /// Name.
+    pub name: Spanned<String>,
+    /// May acknowledged records be lost?
+    pub consistency: Consistency,
+    /// Losses that it goes on through.
+    pub survive: Spanned<Survive>,
+    /// Field that is the key.
+    pub key: Option<String>,
+    /// Which order is promised.
+    pub order: Spanned<Order>,
+    /// How much is written.
+    pub write: WriteSpec,
+    /// How long records stay.
+    pub retain: Spanned<Retain>,
+    /// Number of partitions, when it is given.
+    pub partitions: Option<Spanned<u32>>,
+}
+
+/// How much is written to a topic.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct WriteSpec {
+    /// Where it was written, or the topic's name when all is default.
+    pub span: Span,
+    /// Mean rate.
+    pub rate: Rate,
+    /// Mean size of a record.
+    pub record: ByteSize,
+    /// Peak over mean.
+    pub peak: Factor,
+    /// Largest record.
+    pub largest: ByteSize,
+    /// The rate is a default and not somebody's number.
+    pub assumed: bool,
+}
+
+/// What a consumer group reads, and how.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConsumerSpec {
+    /// `group.id`.
+    pub group: Spanned<String>,
+    /// Topics.
+    pub reads: Vec<Spanned<String>>,
+    /// How often a record may be worked on.
+    pub delivery: Delivery,
+    /// How long the work on one record takes.
+    pub work: Option<WorkSpec>,
+    /// Where a group without commits starts.
+    pub start: Start,
+}
+
+/// How long the work on one record takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkSpec {
+    /// Where it was written.
+    pub span: Span,
+    /// Median.
+    pub p50: Duration,
+    /// 99th percentile.
+    pub p99: Duration,
+}
+
+/// Where a group without commits starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record.
+    Earliest,
+    /// At the next record.
+    Latest,
+}
+
+/// One place where the service runs.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EnvironmentSpec {
+    /// Name.
+    pub name: Spanned<String>,
+    /// The cluster there.
+    pub cluster: Option<ClusterSpec>,
+    /// The profile there.
+    pub profile: Option<Profile>,
+    /// Rates there: topic, mean rate, peak.
+    pub rates: Vec<(Spanned<String>, Option<Rate>, Option<Factor>)>,
+}
+
+/// Reads a spec that needs no other file.
+pub fn parse(file_name: &str, text: &str) -> Result<Spec, Vec<Diagnostic>> {
+    parse_with(file_name, text, &BTreeMap::new())
+}
+
+/// Reads a spec whose cluster may be in other files: `files` maps their names, as [`needs`] tells them, to their text.
+pub fn parse_with(
+    file_name: &str,
+    text: &str,
+    files: &BTreeMap<String, String>,
+) -> Result<Spec, Vec<Diagnostic>> {
+    let mut cx = decode::Context { file: file_name.to_owned(), diagnostics: Vec::new() };
+    let spec = read(text, &mut cx).and_then(|raw| check::spec(raw, files, &mut cx));
+    match spec {
+        Some(spec) if cx.diagnostics.is_empty() => Ok(spec),
+        _ => {
+            cx.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+            Err(cx.diagnostics)
+        }
+    }
+}
+
+/// Names of the files that the spec refers to, as it writes them (relative to itself). Trouble is left to [`parse_with`].
+pub fn needs(file_name: &str, text: &str) -> Vec<String> {
+    let mut cx = decode::Context { file: file_name.to_owned(), diagnostics: Vec::new() };
+    let Some(raw) = read(text, &mut cx) else { return Vec::new() };
+    let environments = raw.environments.into_iter().flat_map(|named| named.0);
+    let clusters =
+        raw.cluster.into_iter().chain(environments.filter_map(|(_, environment)| environment.cluster));
+    let mut files: Vec<String> = clusters
+        .filter_map(|cluster| match cluster {
+            raw::ClusterOrFile::File(file) => Some(file.value),
+            raw::ClusterOrFile::Here(_) => None,
+        })
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+fn read(text: &str, cx: &mut decode::Context) -> Option<raw::RawSpec> {
+    let file = cx.file.clone();
+    let node = yaml::parse(&file, text, &mut cx.diagnostics)?;
+    <raw::RawSpec as decode::Decode>::decode(&node, cx)
+}
+
+/// The JSON Schema of `klamm.yaml` that editors use, generated from the types that read it.
+pub fn json_schema() -> String {
+    let mut schema = schemars::schema_for!(raw::RawSpec);
+    schema.insert("title".to_owned(), "klamm.yaml".into());
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A commented spec to start from; it parses and plans as it is.
+pub fn template() -> &'static str {
+    include_str!("template.yaml")
+}
