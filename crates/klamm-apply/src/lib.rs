@@ -1,1 +1,13 @@
 //! Brings a cluster to a plan and says what it changed.
+//!
+//! [`apply`] looks at the cluster, holds it against every contract of the plan, and refuses before it changes
+//! anything. Then it makes the difference, reads the cluster back, and returns a [`Receipt`]. A second run finds no
+//! difference and changes nothing. Nothing is ever deleted.
+
+mod apply;
+mod error;
+mod receipt;
+
+pub use apply::{ApplyOptions, Existing, Mode, apply};
+pub use error::{ApplyError, ApplyErrorKind};
+pub use receipt::{Done, Receipt};

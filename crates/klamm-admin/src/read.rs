@@ -1,0 +1,220 @@
+//! Reading a partition back, record by record, exactly as it is stored.
+
+use std::time::Duration;
+
+use klamm_kafka::ErrorCode;
+use klamm_wire::batch::{BatchError, RecordView, batches};
+use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use klamm_wire::protocol::messages::{BrokerId, FetchRequest};
+use klamm_wire::{CallOptions, Connection};
+use tokio::time::{Instant, sleep};
+
+use crate::Admin;
+use crate::error::{AdminError, AdminErrorKind};
+use crate::metadata::topic_name;
+use crate::retry::{Repeat, backoff};
+
+/// Bytes of one fetch. A larger batch still comes whole (KIP-74).
+const FETCH_BYTES: i32 = 8 << 20;
+/// How long a broker may wait for records before it answers with none.
+const FETCH_WAIT: Duration = Duration::from_millis(500);
+/// Most bytes that one batch may become when it is decompressed.
+const BATCH_LIMIT_BYTES: usize = 256 << 20;
+
+/// From version 13 on topics are named by id, which buys nothing here; 12 is spoken by every broker since 2.7, and
+/// older ones speak less.
+const FETCH_VERSION: i16 = 12;
+
+/// Where in a partition reading is.
+struct Place<'a> {
+    topic: &'a str,
+    partition: i32,
+    next: i64,
+    until: i64,
+}
+
+impl Admin {
+    /// Gives every record with an offset in `from..until` to `each`, in order, and returns the next offset.
+    ///
+    /// What is read is the committed log (up to the high watermark), including records of transactions that are open
+    /// or were aborted; control records are left out. `until` is at most the partition's latest offset
+    /// ([`OffsetSpec::Latest`](crate::OffsetSpec::Latest)): reading waits for no new records. CRCs are checked.
+    ///
+    /// # Errors
+    /// `Timeout` when nothing arrives within `api_timeout`; `Corrupt` names the offset; OFFSET_OUT_OF_RANGE when
+    /// `from` is not stored any more. Records up to there have been given to `each`.
+    pub async fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        until: i64,
+        each: &mut (impl FnMut(RecordView<'_>) + Send),
+    ) -> Result<i64, AdminError> {
+        let mut place = Place { topic, partition, next: from, until };
+        let mut scratch = Vec::new();
+        let mut leader = self.leader(topic, partition).await?;
+        let (mut progress, mut tries) = (Instant::now(), 0);
+        while place.next < until {
+            let before = place.next;
+            let failed = match fetch(&leader, &place).await {
+                Ok(bytes) => {
+                    place.take(&bytes, &mut scratch, each)?;
+                    None
+                }
+                Err(error) if error.is_retryable() => Some(error),
+                Err(error) => return Err(error),
+            };
+            if place.next > before {
+                (progress, tries) = (Instant::now(), 0);
+                continue;
+            }
+            let limit = self.options().api_timeout;
+            if progress.elapsed() >= limit {
+                let what = format!("read topic {topic} partition {partition} at offset {before}");
+                return Err(AdminError::timeout(&what, limit, failed.as_ref()));
+            }
+            if failed.is_some() {
+                sleep(backoff(tries, 0.5)).await;
+                tries += 1;
+                leader = self.leader(topic, partition).await?;
+            }
+        }
+        Ok(place.next)
+    }
+
+    async fn leader(&self, topic: &str, partition: i32) -> Result<Connection, AdminError> {
+        self.retry(
+            &format!("find the leader of topic {topic} partition {partition}"),
+            Repeat::Always,
+            || async {
+                let leader = self.cluster.topic(topic).await?.leader_of(partition)?;
+                self.cluster.broker(leader).await
+            },
+        )
+        .await
+    }
+}
+
+async fn fetch(leader: &Connection, place: &Place<'_>) -> Result<bytes::Bytes, AdminError> {
+    let partition = FetchPartition::default()
+        .with_partition(place.partition)
+        .with_current_leader_epoch(-1)
+        .with_last_fetched_epoch(-1)
+        .with_fetch_offset(place.next)
+        .with_log_start_offset(-1)
+        .with_partition_max_bytes(FETCH_BYTES);
+    let topic = FetchTopic::default().with_topic(topic_name(place.topic)).with_partitions(vec![partition]);
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(i32::try_from(FETCH_WAIT.as_millis()).unwrap_or(i32::MAX))
+        .with_min_bytes(1)
+        .with_max_bytes(FETCH_BYTES)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic]);
+    let options = CallOptions { max_version: Some(FETCH_VERSION), timeout: None };
+    let answer = leader.call_with(&request, options).await?;
+    let resource = format!("topic {} partition {}", place.topic, place.partition);
+    let refused = |code, at: &str| AdminError::kafka(code, None, "read", &format!("{resource}{at}"));
+    ErrorCode::from(answer.error_code).ok().map_err(|code| refused(code, ""))?;
+    let told = answer.responses.into_iter().flat_map(|topic| topic.partitions).next();
+    let told =
+        told.ok_or_else(|| AdminError::unexpected(format!("the answer says nothing about {resource}")))?;
+    let at = format!(" offset {}", place.next);
+    ErrorCode::from(told.error_code).ok().map_err(|code| refused(code, &at))?;
+    Ok(told.records.unwrap_or_default())
+}
+
+impl Place<'_> {
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        scratch: &mut Vec<u8>,
+        each: &mut impl FnMut(RecordView<'_>),
+    ) -> Result<(), AdminError> {
+        let from = self.next;
+        for batch in batches(bytes) {
+            let batch = batch.map_err(|error| self.corrupt(error))?;
+            if batch.next_offset() <= self.next {
+                continue;
+            }
+            if batch.base_offset() >= self.until {
+                self.next = self.until;
+                return Ok(());
+            }
+            batch.verify_crc().map_err(|error| self.corrupt(error))?;
+            if !batch.is_control() {
+                let records =
+                    batch.records(scratch, BATCH_LIMIT_BYTES).map_err(|error| self.corrupt(error))?;
+                for record in records {
+                    let record = record.map_err(|error| self.corrupt(error))?;
+                    // A fetch starts with the whole batch that holds the offset, and may go beyond what is wanted.
+                    if (from..self.until).contains(&record.offset) {
+                        each(record);
+                    }
+                }
+            }
+            // Compaction and markers leave gaps: the batch, not its last record, says where the next one starts.
+            self.next = batch.next_offset().min(self.until);
+        }
+        Ok(())
+    }
+
+    fn corrupt(&self, source: BatchError) -> AdminError {
+        let (topic, partition, offset) = (self.topic.to_owned(), self.partition, self.next);
+        AdminError::new(AdminErrorKind::Corrupt { topic, partition, offset, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use klamm_wire::batch::{BatchBuilder, Compression};
+
+    use super::*;
+
+    fn batch(base: i64, values: &[&[u8]]) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(Compression::Lz4).base_offset(base);
+        for value in values {
+            builder.append(1, None, Some(value), &[]);
+        }
+        builder.finish().expect("not empty")
+    }
+
+    fn place(next: i64, until: i64) -> Place<'static> {
+        Place { topic: "t", partition: 0, next, until }
+    }
+
+    fn offsets(place: &mut Place<'_>, bytes: &[u8]) -> Vec<i64> {
+        let mut seen = Vec::new();
+        place.take(bytes, &mut Vec::new(), &mut |record| seen.push(record.offset)).expect("sound");
+        seen
+    }
+
+    #[test]
+    fn records_outside_the_range_are_left_out_and_gaps_are_stepped_over() {
+        let log = [batch(0, &[b"a", b"b", b"c"]), batch(10, &[b"d", b"e"])].concat();
+        let mut reading = place(1, 11);
+        assert_eq!(offsets(&mut reading, &log), [1, 2, 10]);
+        assert_eq!(reading.next, 11);
+        let mut gap = place(3, 8);
+        assert_eq!(offsets(&mut gap, &log), [0_i64; 0]);
+        assert_eq!(gap.next, 8);
+    }
+
+    #[test]
+    fn a_batch_that_is_cut_off_is_left_for_the_next_fetch() {
+        let log = [batch(0, &[b"a"]), batch(1, &[b"b"])].concat();
+        let mut reading = place(0, 2);
+        assert_eq!(offsets(&mut reading, &log[..log.len() - 1]), [0]);
+        assert_eq!(reading.next, 1);
+    }
+
+    #[test]
+    fn damage_names_the_offset() {
+        let mut log = batch(7, &[b"a"]);
+        let last = log.len() - 1;
+        log[last] ^= 1;
+        let error = place(7, 8).take(&log, &mut Vec::new(), &mut |_| ()).expect_err("damaged");
+        assert!(error.to_string().starts_with("topic t partition 0 at offset 7: "), "{error}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Look, refuse or change, look again.
+
+use std::time::Duration;
+
+use klamm_admin::{Admin, AdminError, NewTopic};
+use klamm_contract::facts::ClusterFacts;
+use klamm_contract::{Breach, keeps};
+use klamm_plan::{Change, ChangeKind, Plan, diff};
+use tokio::time::{Instant, sleep};
+
+use crate::receipt::VERSION;
+use crate::{ApplyError, ApplyErrorKind, Done, Receipt};
+
+/// How long the brokers may take to show a change.
+const SETTLE: Duration = Duration::from_secs(30);
+/// Pause between looks: the first ones are quick, because one broker settles in milliseconds.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const SLOWEST_LOOK: Duration = Duration::from_millis(500);
+
+/// What `apply` may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// With topics that exist.
+    pub existing: Existing,
+    /// At all.
+    pub mode: Mode,
+}
+
+/// What to do with topics that exist with other settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave them alone and say what differs.
+    Refuse,
+    /// Bring them to the plan.
+    Adjust,
+}
+
+/// Whether to change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Say what would change.
+    DryRun,
+    /// Change it.
+    Apply,
+}
+
+/// Brings the cluster behind `admin` to `plan`.
+///
+/// Refuses, before it changes anything, a cluster that cannot keep the plan's contracts, another cluster than the plan
+/// was made for, and differences that it may not or cannot change. Cancelling it leaves each change whole: made or not.
+pub async fn apply(admin: &Admin, plan: &Plan, options: &ApplyOptions) -> Result<Receipt, ApplyError> {
+    let mut receipt =
+        Receipt { version: VERSION, dry_run: options.mode == Mode::DryRun, ..Receipt::default() };
+    let facts = match look(admin, plan).await {
+        Ok(facts) => facts,
+        Err(error) => return Err(ApplyError::new(ApplyErrorKind::Admin(error), receipt)),
+    };
+    receipt.cluster_id.clone_from(&facts.cluster_id);
+    let difference = diff(plan, &facts);
+    if let Some(kind) = refusal(plan, &facts, &difference, options.existing) {
+        return Err(ApplyError::new(kind, receipt));
+    }
+    receipt.unchanged = difference.unchanged;
+    for change in difference.changes {
+        if options.mode == Mode::Apply
+            && let Err(error) = make(admin, &change).await
+        {
+            return Err(ApplyError::new(ApplyErrorKind::Admin(error), receipt));
+        }
+        receipt.done.push(Done::of(change, &bootstrap(&facts)));
+    }
+    if options.mode == Mode::Apply && !receipt.done.is_empty() {
+        settled(admin, plan).await.map_err(|kind| ApplyError::new(kind, receipt.clone()))?;
+    }
+    Ok(receipt)
+}
+
+async fn look(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, AdminError> {
+    let topics: Vec<String> = plan.topics.iter().map(|topic| topic.name().to_owned()).collect();
+    admin.facts(&topics).await
+}
+
+fn refusal(
+    plan: &Plan,
+    facts: &ClusterFacts,
+    difference: &klamm_plan::Diff,
+    existing: Existing,
+) -> Option<ApplyErrorKind> {
+    if let Some(planned) = plan.cluster.cluster_id.as_ref().filter(|planned| **planned != facts.cluster_id) {
+        let found = facts.cluster_id.clone();
+        return Some(ApplyErrorKind::OtherCluster { planned: planned.clone(), found });
+    }
+    let breaches = breaches_that_stay(plan, facts, difference, existing);
+    if !breaches.is_empty() {
+        return Some(ApplyErrorKind::Weak { breaches });
+    }
+    if !difference.conflicts.is_empty() {
+        return Some(ApplyErrorKind::Conflict { conflicts: difference.conflicts.clone() });
+    }
+    let alter = |change: &&Change| !matches!(change.kind, ChangeKind::CreateTopic { .. });
+    let changes: Vec<Change> = difference.changes.iter().filter(alter).cloned().collect();
+    if existing == Existing::Refuse && !changes.is_empty() {
+        return Some(ApplyErrorKind::Differs { changes });
+    }
+    None
+}
+
+/// Breaches that the changes themselves do not mend: what `apply` is about to set may be wrong now.
+fn breaches_that_stay(
+    plan: &Plan,
+    facts: &ClusterFacts,
+    difference: &klamm_plan::Diff,
+    existing: Existing,
+) -> Vec<(String, Breach)> {
+    let mended = |topic: &str, breach: &Breach| {
+        existing == Existing::Adjust
+            && difference.changes.iter().any(|change| {
+                change.topic == topic
+                    && matches!(&change.kind, ChangeKind::SetConfig { name, .. } if *name == breach.setting)
+            })
+    };
+    plan.topics
+        .iter()
+        .flat_map(|topic| {
+            keeps(&topic.contract, facts).into_iter().map(|breach| (topic.name().to_owned(), breach))
+        })
+        .filter(|(topic, breach)| !mended(topic, breach))
+        .collect()
+}
+
+async fn make(admin: &Admin, change: &Change) -> Result<(), AdminError> {
+    match &change.kind {
+        ChangeKind::CreateTopic { partitions, replication_factor, configs } => {
+            let topic = NewTopic {
+                name: change.topic.clone(),
+                partitions: i32::try_from(*partitions).unwrap_or(i32::MAX),
+                replication_factor: i16::try_from(*replication_factor).unwrap_or(i16::MAX),
+                configs: configs.clone(),
+            };
+            admin.create_topics(&[topic], klamm_admin::Mode::Execute).await
+        }
+        ChangeKind::SetConfig { name, to, .. } => {
+            admin.alter_configs(&change.topic, &[(name.clone(), Some(to.clone()))]).await
+        }
+        ChangeKind::AddPartitions { to, .. } => {
+            admin.create_partitions(&change.topic, i32::try_from(*to).unwrap_or(i32::MAX)).await
+        }
+        // A kind that this version does not know cannot come from this version's planner.
+        _ => Ok(()),
+    }
+}
+
+/// Waits until the cluster shows the plan: no difference, a leader and all copies in sync for each partition.
+async fn settled(admin: &Admin, plan: &Plan) -> Result<(), ApplyErrorKind> {
+    let deadline = Instant::now() + SETTLE;
+    let mut pause = FIRST_LOOK;
+    loop {
+        let missing = match look(admin, plan).await {
+            Ok(facts) => match missing(plan, &facts) {
+                None => return Ok(()),
+                Some(missing) => missing,
+            },
+            Err(error) if error.is_retryable() => error.to_string(),
+            Err(error) => return Err(ApplyErrorKind::Admin(error)),
+        };
+        if Instant::now() + pause > deadline {
+            return Err(ApplyErrorKind::NotSettled { missing: format!("after {SETTLE:?} {missing}") });
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(SLOWEST_LOOK);
+    }
+}
+
+fn missing(plan: &Plan, facts: &ClusterFacts) -> Option<String> {
+    let difference = diff(plan, facts);
+    if let Some(change) = difference.changes.first() {
+        return Some(format!("the cluster does not show yet: {change}"));
+    }
+    for topic in &plan.topics {
+        let Some(live) = facts.topics.get(topic.name()) else { continue };
+        for partition in &live.partitions {
+            if partition.leader.is_none() || partition.isr.len() < partition.replicas.len() {
+                let (name, index) = (topic.name(), partition.index);
+                let (isr, all) = (partition.isr.len(), partition.replicas.len());
+                return Some(format!("{name}-{index} has {isr} of {all} copies in sync"));
+            }
+        }
+    }
+    None
+}
+
+fn bootstrap(facts: &ClusterFacts) -> String {
+    facts
+        .brokers
+        .first()
+        .map_or_else(|| "HOST:PORT".to_owned(), |broker| format!("{}:{}", broker.host, broker.port))
+}

@@ -1,1 +1,0 @@
-//! Record batches: views over fetched bytes and a builder for produced ones.

@@ -1,0 +1,201 @@
+//! Building a batch: records are encoded in place as they come, the header is filled in at the end.
+
+use super::{
+    BatchError, BatchErrorKind, Compression, HEADER_BYTES, Header, LENGTH_PREFIX_BYTES, NO_PRODUCER,
+    ProducerStamp, at, bit, codec, varint,
+};
+
+/// Collects records into one batch.
+///
+/// ```
+/// use klamm_wire::batch::{BatchBuilder, BatchView, Compression};
+///
+/// let mut builder = BatchBuilder::new(Compression::Lz4);
+/// builder.append(1_700_000_000_000, Some(b"order-7"), Some(b"placed"), &[]);
+/// let bytes = builder.finish().unwrap();
+///
+/// let (batch, mut scratch) = (BatchView::parse_single(&bytes).unwrap(), Vec::new());
+/// let record = batch.records(&mut scratch, 1024).unwrap().next().unwrap().unwrap();
+/// assert_eq!(record.key, Some(b"order-7".as_slice()));
+/// ```
+#[derive(Debug, Clone)]
+pub struct BatchBuilder {
+    compression: Compression,
+    attributes: i16,
+    producer: ProducerStamp,
+    base_offset: i64,
+    base_timestamp_ms: i64,
+    max_timestamp_ms: i64,
+    last_offset_delta: i32,
+    count: i32,
+    /// The header's place, then the records, not yet compressed.
+    buffer: Vec<u8>,
+}
+
+impl BatchBuilder {
+    /// An empty batch that [`BatchBuilder::finish`] will compress with `compression`.
+    pub fn new(compression: Compression) -> Self {
+        Self {
+            compression,
+            attributes: i16::from(compression.id()),
+            producer: ProducerStamp { id: NO_PRODUCER, epoch: -1, base_sequence: -1 },
+            base_offset: 0,
+            base_timestamp_ms: 0,
+            max_timestamp_ms: NO_PRODUCER,
+            last_offset_delta: -1,
+            count: 0,
+            buffer: vec![0; HEADER_BYTES],
+        }
+    }
+
+    /// Sets the stamp of an idempotent producer.
+    pub fn producer(mut self, stamp: ProducerStamp) -> Self {
+        self.producer = stamp;
+        self
+    }
+
+    /// Marks the batch as part of a transaction.
+    pub fn transactional(mut self) -> Self {
+        self.attributes |= bit::TRANSACTIONAL;
+        self
+    }
+
+    /// Marks the batch as one that holds a transaction marker.
+    pub fn control(mut self) -> Self {
+        self.attributes |= bit::CONTROL;
+        self
+    }
+
+    /// Sets the base offset, which a produce request leaves at 0.
+    pub fn base_offset(mut self, offset: i64) -> Self {
+        self.base_offset = offset;
+        self
+    }
+
+    /// Appends a record at the next offset.
+    pub fn append(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) {
+        self.append_at(self.last_offset_delta + 1, timestamp_ms, key, value, headers);
+    }
+
+    /// Appends a record at `offset_delta`, which may leave a gap after the last one, as compaction does.
+    pub fn append_at(
+        &mut self,
+        offset_delta: i32,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) {
+        if self.count == 0 {
+            self.base_timestamp_ms = timestamp_ms;
+            self.max_timestamp_ms = timestamp_ms;
+        }
+        let timestamp_delta = timestamp_ms.wrapping_sub(self.base_timestamp_ms);
+        let body = body_size(offset_delta, timestamp_delta, key, value, headers);
+        varint::put(&mut self.buffer, body as i64);
+        self.buffer.push(0); // attributes, unused
+        varint::put(&mut self.buffer, timestamp_delta);
+        varint::put(&mut self.buffer, i64::from(offset_delta));
+        put_bytes(&mut self.buffer, key);
+        put_bytes(&mut self.buffer, value);
+        varint::put(&mut self.buffer, headers.len() as i64);
+        for header in headers {
+            put_bytes(&mut self.buffer, Some(header.key));
+            put_bytes(&mut self.buffer, header.value);
+        }
+        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
+        self.last_offset_delta = offset_delta;
+        self.count += 1;
+    }
+
+    /// Number of records so far.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(0)
+    }
+
+    /// Whether there is no record yet.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of the batch so far, header included, before compression.
+    pub fn size_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Bytes that a record would add at most, before compression.
+    pub fn record_bound(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
+        body_size(i32::MAX, i64::MIN, key, value, headers) + 5
+    }
+
+    /// Compresses, fills in the header and gives the batch.
+    ///
+    /// # Errors
+    /// `Compress` if the codec fails, `TooLarge` if the batch exceeds what its length field can say.
+    pub fn finish(self) -> Result<Vec<u8>, BatchError> {
+        let mut batch = match self.compression {
+            Compression::None => self.buffer,
+            codec => {
+                let mut batch = Vec::with_capacity(HEADER_BYTES + self.buffer.len() / 2);
+                batch.resize(HEADER_BYTES, 0);
+                codec::compress(codec, &self.buffer[HEADER_BYTES..], &mut batch)?;
+                batch
+            }
+        };
+        let length = i32::try_from(batch.len() - LENGTH_PREFIX_BYTES)
+            .map_err(|_| BatchErrorKind::TooLarge { limit_bytes: i32::MAX as usize })?;
+
+        let mut put = |start: usize, field: &[u8]| batch[start..start + field.len()].copy_from_slice(field);
+        put(at::BASE_OFFSET, &self.base_offset.to_be_bytes());
+        put(at::LENGTH, &length.to_be_bytes());
+        put(at::LEADER_EPOCH, &(-1_i32).to_be_bytes());
+        put(at::MAGIC, &[2]);
+        put(at::ATTRIBUTES, &self.attributes.to_be_bytes());
+        put(at::LAST_OFFSET_DELTA, &self.last_offset_delta.max(0).to_be_bytes());
+        put(at::BASE_TIMESTAMP, &self.base_timestamp_ms.to_be_bytes());
+        put(at::MAX_TIMESTAMP, &self.max_timestamp_ms.to_be_bytes());
+        put(at::PRODUCER_ID, &self.producer.id.to_be_bytes());
+        put(at::PRODUCER_EPOCH, &self.producer.epoch.to_be_bytes());
+        put(at::BASE_SEQUENCE, &self.producer.base_sequence.to_be_bytes());
+        put(at::COUNT, &self.count.to_be_bytes());
+        let crc = crc32c::crc32c(&batch[at::ATTRIBUTES..]);
+        batch[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        Ok(batch)
+    }
+}
+
+fn body_size(
+    offset_delta: i32,
+    timestamp_delta: i64,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header<'_>],
+) -> usize {
+    let field = |bytes: Option<&[u8]>| match bytes {
+        Some(bytes) => varint::size(bytes.len() as i64) + bytes.len(),
+        None => 1,
+    };
+    let headers_size: usize = headers.iter().map(|h| field(Some(h.key)) + field(h.value)).sum();
+    1 + varint::size(timestamp_delta)
+        + varint::size(i64::from(offset_delta))
+        + field(key)
+        + field(value)
+        + varint::size(headers.len() as i64)
+        + headers_size
+}
+
+fn put_bytes(buffer: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            varint::put(buffer, bytes.len() as i64);
+            buffer.extend_from_slice(bytes);
+        }
+        None => varint::put(buffer, -1),
+    }
+}
