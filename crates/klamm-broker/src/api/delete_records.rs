@@ -1,0 +1,49 @@
+//! `DeleteRecords` (KIP-107): moves the log start; -1 means up to the high watermark.
+
+use klamm_kafka::ErrorCode;
+use klamm_wire::protocol::messages::delete_records_request::DeleteRecordsPartition;
+use klamm_wire::protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
+use klamm_wire::protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+
+use super::{Call, Handler};
+
+pub(crate) struct DeleteRecords;
+
+impl Handler for DeleteRecords {
+    type Request = DeleteRecordsRequest;
+    type Response = DeleteRecordsResponse;
+
+    async fn handle(call: &Call<'_>, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+        respond(request, |name, wanted| {
+            let topic = call.node.topics.get(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+            call.node.topics.delete_records(&topic, wanted.partition_index, wanted.offset)
+        })
+    }
+
+    fn refuse(_: &Call<'_>, request: DeleteRecordsRequest, error: ErrorCode) -> DeleteRecordsResponse {
+        respond(request, |_, _| Err(error))
+    }
+}
+
+fn respond(
+    request: DeleteRecordsRequest,
+    one: impl Fn(&str, &DeleteRecordsPartition) -> Result<i64, ErrorCode>,
+) -> DeleteRecordsResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|wanted| {
+            let (low_watermark, error) = match one(&topic.name, wanted) {
+                Ok(low_watermark) => (low_watermark, ErrorCode::NONE),
+                Err(error) => (-1, error),
+            };
+            DeleteRecordsPartitionResult::default()
+                .with_partition_index(wanted.partition_index)
+                .with_low_watermark(low_watermark)
+                .with_error_code(error.code())
+        });
+        let partitions = partitions.collect();
+        DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions)
+    });
+    DeleteRecordsResponse::default().with_topics(topics.collect())
+}

@@ -1,0 +1,41 @@
+//! `DescribeCluster` (KIP-700): this node. Asked for controllers (KIP-919) it answers `UNSUPPORTED_ENDPOINT_TYPE`, as a
+//! Kafka broker does.
+
+use klamm_kafka::ErrorCode;
+use klamm_wire::protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use klamm_wire::protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
+
+use super::metadata::CLUSTER_OPERATIONS;
+use super::{Call, Handler, operations, text};
+use crate::node::NODE_ID;
+
+const BROKERS: i8 = 1;
+
+pub(crate) struct DescribeCluster;
+
+impl Handler for DescribeCluster {
+    type Request = DescribeClusterRequest;
+    type Response = DescribeClusterResponse;
+
+    async fn handle(call: &Call<'_>, request: DescribeClusterRequest) -> DescribeClusterResponse {
+        if request.endpoint_type != BROKERS {
+            return Self::refuse(call, request, ErrorCode::UNSUPPORTED_ENDPOINT_TYPE);
+        }
+        let broker = DescribeClusterBroker::default()
+            .with_broker_id(BrokerId(NODE_ID))
+            .with_host(text(call.local.ip().to_string()))
+            .with_port(call.local.port().into());
+        let asked = request.include_cluster_authorized_operations;
+        DescribeClusterResponse::default()
+            .with_cluster_id(text(call.node.cluster_id.as_str()))
+            .with_controller_id(BrokerId(NODE_ID))
+            .with_brokers(vec![broker])
+            .with_cluster_authorized_operations(operations(asked, CLUSTER_OPERATIONS))
+    }
+
+    fn refuse(_: &Call<'_>, _: DescribeClusterRequest, error: ErrorCode) -> DescribeClusterResponse {
+        DescribeClusterResponse::default()
+            .with_error_code(error.code())
+            .with_error_message(Some(text(error.meaning())))
+    }
+}

@@ -1,0 +1,82 @@
+//! `ListOffsets`: earliest (-2), latest (-1), by time, by largest timestamp (-3, KIP-734), earliest local (-4, KIP-405: the
+//! same as earliest here), latest tiered (-5: there is none).
+
+use klamm_kafka::ErrorCode;
+use klamm_wire::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use klamm_wire::protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use klamm_wire::protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+use super::{Call, Handler};
+use crate::log::LEADER_EPOCH;
+use crate::topics::Topic;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// The first version with leader epochs (KIP-320).
+const LEADER_EPOCHS: i16 = 4;
+
+pub(crate) struct ListOffsets;
+
+impl Handler for ListOffsets {
+    type Request = ListOffsetsRequest;
+    type Response = ListOffsetsResponse;
+
+    async fn handle(call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
+        respond(request, |topic, partition| {
+            let topic = call.node.topics.get(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+            let (timestamp, offset) = find(&topic, partition)?.unwrap_or((-1, -1));
+            let epoch = if call.version >= LEADER_EPOCHS && offset >= 0 { LEADER_EPOCH } else { -1 };
+            Ok(ListOffsetsPartitionResponse::default()
+                .with_timestamp(timestamp)
+                .with_offset(offset)
+                .with_leader_epoch(epoch))
+        })
+    }
+
+    fn refuse(_: &Call<'_>, request: ListOffsetsRequest, error: ErrorCode) -> ListOffsetsResponse {
+        respond(request, |_, _| Err(error))
+    }
+}
+
+fn find(topic: &Topic, wanted: &ListOffsetsPartition) -> Result<Option<(i64, i64)>, ErrorCode> {
+    let log = topic.partition(wanted.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    if wanted.current_leader_epoch > LEADER_EPOCH {
+        return Err(ErrorCode::UNKNOWN_LEADER_EPOCH);
+    }
+    let bounds = log.bounds();
+    let found = match wanted.timestamp {
+        LATEST => Ok(Some((-1, bounds.high_watermark))),
+        EARLIEST | EARLIEST_LOCAL => Ok(Some((-1, bounds.log_start))),
+        LATEST_TIERED => Ok(None),
+        MAX_TIMESTAMP => log.max_timestamp(),
+        0.. => log.offset_for_timestamp(wanted.timestamp),
+        _ => return Err(ErrorCode::INVALID_REQUEST),
+    };
+    found.map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)
+}
+
+fn respond(
+    request: ListOffsetsRequest,
+    one: impl Fn(&str, &ListOffsetsPartition) -> Result<ListOffsetsPartitionResponse, ErrorCode>,
+) -> ListOffsetsResponse {
+    let topics = request.topics.into_iter().map(|topic: ListOffsetsTopic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            let failed = |error: ErrorCode| {
+                ListOffsetsPartitionResponse::default()
+                    .with_error_code(error.code())
+                    .with_timestamp(-1)
+                    .with_offset(-1)
+            };
+            one(&topic.name, partition).unwrap_or_else(failed).with_partition_index(partition.partition_index)
+        });
+        let partitions = partitions.collect();
+        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
+    });
+    ListOffsetsResponse::default().with_topics(topics.collect())
+}
