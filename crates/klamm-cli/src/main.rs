@@ -1,2 +1,77 @@
-//! klamm: from requirements to proven production on Apache Kafka.
-fn main() {}
+//! `klamm`: from requirements to proven production on Apache Kafka.
+
+mod apply;
+mod args;
+mod connect;
+mod failure;
+mod init;
+mod load;
+mod plan;
+mod screen;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Cli, Command, SpecCommand};
+use crate::failure::{Exit, Failure, Json, Outcome};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json();
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print(json);
+            Exit::Failure.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Outcome {
+    match cli.command {
+        Command::Init(args) => init::run(&args),
+        Command::Plan(args) => in_runtime(plan::run(&args)),
+        Command::Apply(args) => in_runtime(apply::run(&args)),
+        Command::Spec { what: SpecCommand::Schema } => print(klamm_plan::json_schema().as_bytes()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "klamm", &mut script);
+            print(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(|error| Failure::new(format!("cannot make the man page: {error}")))?;
+            print(&page)
+        }
+    }
+}
+
+fn print(text: &[u8]) -> Outcome {
+    std::io::stdout()
+        .write_all(text)
+        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
+    Ok(Exit::Clean)
+}
+
+fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?
+        .block_on(work)
+}
+
+impl Cli {
+    fn json(&self) -> Json {
+        let output = match &self.command {
+            Command::Plan(args) => args.output,
+            Command::Apply(args) => args.output,
+            _ => return Json::No,
+        };
+        if output.json { Json::Yes } else { Json::No }
+    }
+}

@@ -1,0 +1,187 @@
+//! Reads specs and what they refer to; the planner itself opens no file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use klamm_contract::Profile;
+use klamm_plan::spec::{self, ClusterSpec, SecretRef, SecuritySpec, SpecSet};
+use klamm_plan::{Diagnostic, Plan, PlanOptions};
+use klamm_wire::{ClientCertificate, Mechanism, Sasl, Security, Tls};
+
+use crate::args::{ProfileArg, SpecArgs};
+use crate::failure::Failure;
+use crate::screen::render_diagnostics;
+
+/// A spec is a page; a file that is larger was named by mistake.
+const LARGEST_SPEC_BYTES: u64 = 1 << 20;
+
+/// Specs with the text that diagnostics point into.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The specs.
+    pub set: SpecSet,
+    /// Names of the files, for people.
+    pub origin: String,
+    sources: BTreeMap<String, String>,
+    folder: PathBuf,
+    environment: Option<String>,
+    profile: Option<Profile>,
+}
+
+/// Reads what `args` name.
+pub fn load(args: &SpecArgs) -> Result<Loaded, Failure> {
+    let mut sources = BTreeMap::new();
+    let mut specs = Vec::new();
+    let mut wrong = Vec::new();
+    let here = PathBuf::from("klamm.yaml");
+    let named = if args.spec.is_empty() && here.is_file() { vec![here] } else { args.spec.clone() };
+    for path in &named {
+        match parse_file(path, &mut sources)? {
+            Ok(spec) => specs.push(spec),
+            Err(diagnostics) => wrong.extend(diagnostics),
+        }
+    }
+    if named.is_empty() {
+        return Err(Failure::new("there is no klamm.yaml here")
+            .hint("`klamm init` writes one to start from; or name a file"));
+    }
+    let set =
+        if wrong.is_empty() { SpecSet::new(specs) } else { Err(wrong) }.map_err(|w| refused(&w, &sources))?;
+    let origin = sources_of(&set);
+    let folder = named.first().and_then(|path| path.parent()).map(Path::to_path_buf).unwrap_or_default();
+    let profile = args.profile.map(|profile| match profile {
+        ProfileArg::Prod => Profile::Prod,
+        ProfileArg::Dev => Profile::Dev,
+    });
+    let loaded = Loaded { set, origin, sources, folder, environment: args.environment.clone(), profile };
+    loaded.check_environment()?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Plans against `facts`.
+    pub fn plan(&self, facts: Option<&klamm_contract::facts::ClusterFacts>) -> Result<Plan, Failure> {
+        let options = PlanOptions { profile: self.profile, environment: self.environment.clone(), facts };
+        klamm_plan::plan(&self.set, &options).map_err(|wrong| refused(&wrong, &self.sources))
+    }
+
+    /// Names of the topics that the specs own.
+    pub fn topics(&self) -> Vec<String> {
+        self.set.specs().iter().flat_map(|spec| &spec.topics).map(|topic| topic.name.value.clone()).collect()
+    }
+
+    /// The cluster that the spec describes for the chosen environment.
+    pub fn cluster(&self) -> Option<&ClusterSpec> {
+        self.set.cluster(self.environment.as_deref())
+    }
+
+    /// How clients connect, with the secrets read from where the spec says they are.
+    pub fn security(&self) -> Result<Security, Failure> {
+        match self.cluster() {
+            Some(cluster) => security(&cluster.security, &self.folder),
+            None => Ok(Security::default()),
+        }
+    }
+
+    fn check_environment(&self) -> Result<(), Failure> {
+        let Some(asked) = &self.environment else { return Ok(()) };
+        let known = self.set.environment_names();
+        if known.contains(&asked.as_str()) {
+            return Ok(());
+        }
+        let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Failure::new(format!("{} has no environment {asked:?}", self.origin))
+            .hint(format!("it has: {list}")))
+    }
+}
+
+type Parsed = Result<klamm_plan::spec::Spec, Vec<Diagnostic>>;
+
+fn parse_file(path: &Path, sources: &mut BTreeMap<String, String>) -> Result<Parsed, Failure> {
+    let name = path.display().to_string();
+    let text = read(path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut files = BTreeMap::new();
+    for needed in spec::needs(&name, &text) {
+        let needed_text = read(&folder.join(&needed))?;
+        sources.insert(needed.clone(), needed_text.clone());
+        files.insert(needed, needed_text);
+    }
+    sources.insert(name.clone(), text.clone());
+    Ok(spec::parse_with(&name, &text, &files))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let name = path.display();
+    let cannot = |error: std::io::Error| {
+        Failure::new(format!("cannot read {name}: {error}")).hint("`klamm init` writes a spec to start from")
+    };
+    let bytes = std::fs::metadata(path).map_err(cannot)?.len();
+    if bytes > LARGEST_SPEC_BYTES {
+        return Err(Failure::new(format!(
+            "{name} has {bytes} bytes; a spec has at most {LARGEST_SPEC_BYTES}"
+        ))
+        .hint("is it the right file?"));
+    }
+    std::fs::read_to_string(path).map_err(cannot)
+}
+
+fn refused(diagnostics: &[Diagnostic], sources: &BTreeMap<String, String>) -> Failure {
+    let count = diagnostics.len();
+    let hint = diagnostics.iter().find_map(|d| d.help.clone());
+    let errors = if count == 1 { "error" } else { "errors" };
+    let files: Vec<&str> = {
+        let mut files: Vec<&str> =
+            diagnostics.iter().map(|d| d.file.as_str()).filter(|f| !f.is_empty()).collect();
+        files.dedup();
+        files
+    };
+    let place = if files.is_empty() { "the plan".to_owned() } else { files.join(", ") };
+    Failure::new(format!("{place}: {count} {errors}, nothing was changed"))
+        .hint(hint.unwrap_or_else(|| "docs/spec.md describes every field".to_owned()))
+        .details(render_diagnostics(diagnostics, sources))
+}
+
+fn sources_of(set: &SpecSet) -> String {
+    set.specs().iter().map(|spec| spec.file.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn security(spec: &SecuritySpec, folder: &Path) -> Result<Security, Failure> {
+    let tls = spec.tls.as_ref().map(|tls| Tls {
+        ca_pem: tls.ca.as_ref().map(|ca| folder.join(ca)),
+        client: tls.client.as_ref().map(|(chain, key)| ClientCertificate {
+            chain_pem: folder.join(chain),
+            key_pem: folder.join(key),
+        }),
+    });
+    let sasl = match &spec.sasl {
+        None => None,
+        Some(sasl) => Some(Sasl {
+            mechanism: match sasl.mechanism {
+                spec::Mechanism::Plain => Mechanism::Plain,
+                spec::Mechanism::ScramSha256 => Mechanism::ScramSha256,
+                spec::Mechanism::ScramSha512 => Mechanism::ScramSha512,
+            },
+            username: sasl.username.clone(),
+            password: secret(&sasl.password, folder)?,
+        }),
+    };
+    Ok(Security { tls, sasl })
+}
+
+fn secret(place: &SecretRef, folder: &Path) -> Result<String, Failure> {
+    match place {
+        SecretRef::Env(name) => std::env::var(name).map_err(|_| {
+            Failure::new(format!("the spec takes the password from ${name}, which is not set"))
+                .hint(format!("export {name}=…"))
+        }),
+        SecretRef::File(name) => {
+            let path = folder.join(name);
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                Failure::new(format!("cannot read the password file {}: {error}", path.display()))
+                    .hint("the path is relative to the spec")
+            })?;
+            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+    }
+}

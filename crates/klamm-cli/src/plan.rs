@@ -1,0 +1,25 @@
+//! `klamm plan`: every setting at every layer, with its reason.
+
+use crate::args::PlanArgs;
+use crate::failure::{Exit, Outcome};
+use crate::{connect, load, screen};
+
+/// Plans from the spec alone, or with `--bootstrap` against what the cluster is.
+pub async fn run(args: &PlanArgs) -> Outcome {
+    let loaded = load::load(&args.spec)?;
+    let facts = if args.cluster.bootstrap.is_empty() {
+        None
+    } else {
+        let admin = connect::connect(&connect::options(&args.cluster, &loaded)?).await?;
+        Some(admin.facts(&loaded.topics()).await.map_err(|error| connect::failed(&error))?)
+    };
+    let plan = loaded.plan(facts.as_ref())?;
+    if args.output.json {
+        print!("{}", plan.to_json());
+    } else if args.output.verbose {
+        print!("{}", screen::plan_full(&plan));
+    } else {
+        print!("{}", screen::plan_table(&plan));
+    }
+    Ok(Exit::Clean)
+}

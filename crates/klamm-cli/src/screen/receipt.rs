@@ -1,0 +1,75 @@
+//! What was changed, and what stands in the way of changing it.
+
+use klamm_apply::{ApplyError, ApplyErrorKind, Receipt};
+use klamm_contract::{Breach, Profile};
+use klamm_plan::Risk;
+
+use super::plan::profile_note;
+use crate::failure::Failure;
+
+/// What one run changed.
+pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
+    let verb = if receipt.dry_run { "would change" } else { "changed" };
+    let count = match (receipt.done.len(), receipt.dry_run) {
+        (0, _) => "nothing to change, the cluster is as planned".to_owned(),
+        (1, _) => format!("{verb} 1 thing"),
+        (n, _) => format!("{verb} {n} things"),
+    };
+    let head = format!("receipt   {count} (cluster {}) {}", receipt.cluster_id, profile_note(profile));
+    let mut text = head.trim_end().to_owned() + "\n";
+    for done in &receipt.done {
+        let risk = if done.risk == Risk::Safe { String::new() } else { format!(" [{}]", done.risk) };
+        text.push_str(&format!("  {}{risk}\n", done.what));
+    }
+    text
+}
+
+/// A refusal, whole: each breach with what would be lost and what mends it.
+pub fn breaches(breaches: &[(String, Breach)]) -> String {
+    let mut text = String::new();
+    for (topic, b) in breaches {
+        text.push_str(&format!(
+            "refused   {topic}: {} layer: {} is {}, {} is needed\n",
+            b.layer, b.setting, b.value, b.needed
+        ));
+        text.push_str(&format!("          lost: {}\n          fix:  {}\n", b.consequence, b.fix));
+    }
+    text
+}
+
+/// Why a plan was not applied, in a line and a hint.
+pub fn apply_failed(error: &ApplyError, bootstrap: &[String], spec: &str) -> Failure {
+    let reconcile = format!("klamm apply {spec} --bootstrap {}", bootstrap.join(","));
+    let failure = Failure::new(error);
+    let mut details = String::new();
+    if !error.done().done.is_empty() {
+        details.push_str(&receipt(error.done(), Profile::Prod));
+    }
+    match error.kind() {
+        ApplyErrorKind::Weak { breaches: found } => {
+            failure.details(breaches(found)).hint("mend it as said above, or run under `--profile dev`, which relaxes copies, racks and the in-sync floor, and nothing else")
+        }
+        ApplyErrorKind::Differs { changes } => {
+            for change in changes {
+                details.push_str(&format!("differs   {change} [{}]\n", change.risk));
+            }
+            failure.details(details).hint(format!("`{reconcile}` brings it to the plan; `--dry-run` shows what it would do"))
+        }
+        ApplyErrorKind::Conflict { conflicts } => {
+            for c in conflicts {
+                details.push_str(&format!("differs   {}: {} is {}, {} is planned: {}\n          fix: {}\n", c.topic, c.setting, c.has, c.wants, c.why, c.fix));
+            }
+            let hint = conflicts.first().map(|c| c.fix.clone()).unwrap_or_default();
+            failure.details(details).hint(hint)
+        }
+        ApplyErrorKind::OtherCluster { .. } => failure.hint("plan again against this cluster"),
+        ApplyErrorKind::Admin(error) => {
+            let failure = crate::connect::failed(error);
+            if details.is_empty() { failure } else { failure.details(details) }
+        }
+        ApplyErrorKind::NotSettled { .. } => {
+            failure.details(details).hint(format!("`klamm doctor`, then `{reconcile}` again: what is done is not done twice"))
+        }
+        _ => failure,
+    }
+}

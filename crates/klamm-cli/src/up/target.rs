@@ -1,0 +1,75 @@
+//! Where a run goes: the embedded broker, or a cluster of yours.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use klamm_admin::{Admin, ClientOptions};
+use klamm_broker::{Broker, BrokerConfig, BrokerError, BrokerErrorKind};
+
+use crate::args::UpArgs;
+use crate::connect;
+use crate::failure::Failure;
+use crate::load::Loaded;
+
+/// A cluster to run on, connected.
+pub struct Target {
+    /// The embedded broker, when it is ours; it lives as long as the run.
+    broker: Option<Broker>,
+    /// How clients connect.
+    pub options: ClientOptions,
+    /// The connection of the run itself.
+    pub admin: Admin,
+    /// Where the read view is kept; `None` keeps nothing.
+    pub views: Option<PathBuf>,
+}
+
+impl Target {
+    /// Connects to `--bootstrap`, or starts the embedded broker.
+    pub async fn open(args: &UpArgs, loaded: &Loaded) -> Result<Self, Failure> {
+        let kept = (!args.ephemeral).then_some(args.data_dir.as_path());
+        let broker = if args.cluster.bootstrap.is_empty() { Some(start(args, kept).await?) } else { None };
+        let options = match &broker {
+            Some(broker) => connect::options_for(&args.cluster, vec![broker.bootstrap()], Default::default()),
+            None => connect::options(&args.cluster, loaded)?,
+        };
+        let admin = connect::connect(&options).await?;
+        Ok(Target { broker, options, admin, views: kept.map(|dir| dir.join("views")) })
+    }
+
+    /// Ends the embedded broker in good order.
+    pub async fn close(self) {
+        if let Some(broker) = self.broker {
+            broker.shutdown().await;
+        }
+    }
+
+    /// Is the broker ours?
+    pub fn embedded(&self) -> bool {
+        self.broker.is_some()
+    }
+}
+
+async fn start(args: &UpArgs, kept: Option<&Path>) -> Result<Broker, Failure> {
+    let mut config = BrokerConfig::default();
+    config.listen = SocketAddr::from(([127, 0, 0, 1], args.port));
+    config.data_dir = kept.map(|dir| dir.join("broker"));
+    config.auto_create_topics = false;
+    Broker::start(config).await.map_err(|error| cannot_start(&error))
+}
+
+/// Why the embedded broker does not start, and what to do.
+pub fn cannot_start(error: &BrokerError) -> Failure {
+    let hint = match error.kind() {
+        BrokerErrorKind::PortTaken { .. } => "choose another port, or leave --port out for a free one",
+        BrokerErrorKind::DataDirLocked { .. } => {
+            "end the other instance, or give this one its own `--data-dir DIR` or `--ephemeral`"
+        }
+        BrokerErrorKind::DiskFull { .. } => "make room, or choose another `--data-dir DIR`",
+        BrokerErrorKind::DataDirVersion { .. } => "choose another `--data-dir DIR`",
+        BrokerErrorKind::Corrupt { .. } => {
+            "the embedded broker is for development: remove the directory, or choose another `--data-dir DIR`"
+        }
+        _ => "check the directory's permissions, or choose another `--data-dir DIR`",
+    };
+    Failure::new(format!("the embedded broker does not start: {error}")).hint(hint)
+}
