@@ -1,1 +1,2 @@
-//! The embedded single-node broker for the first minute, development and tests.
+//! The embedded single-node broker for the first minute, development and tests. Its parts are here; `handle.rs` becomes
+//! this file when its fault tests are green.

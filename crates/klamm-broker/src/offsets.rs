@@ -26,10 +26,18 @@ pub(crate) struct Committed {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Entry {
-    Committed { group: String, offsets: Vec<Committed> },
+    Committed {
+        group: String,
+        offsets: Vec<Committed>,
+    },
     /// Partitions of a group whose offsets are gone.
-    Removed { group: String, partitions: Vec<(String, i32)> },
-    GroupRemoved { group: String },
+    Removed {
+        group: String,
+        partitions: Vec<(String, i32)>,
+    },
+    GroupRemoved {
+        group: String,
+    },
 }
 
 type Groups = BTreeMap<String, BTreeMap<(String, i32), Committed>>;
@@ -107,7 +115,8 @@ impl Offsets {
             .groups
             .iter()
             .map(|(group, offsets)| {
-                let keys = offsets.iter().filter(|(_, offset)| gone(group, offset)).map(|(key, _)| key.clone());
+                let keys =
+                    offsets.iter().filter(|(_, offset)| gone(group, offset)).map(|(key, _)| key.clone());
                 (group.clone(), keys.collect::<Vec<_>>())
             })
             .filter(|(_, partitions)| !partitions.is_empty())
@@ -128,7 +137,8 @@ fn apply(groups: &mut Groups, entry: Entry) {
     match entry {
         Entry::Committed { group, offsets } => {
             let known = groups.entry(group).or_default();
-            known.extend(offsets.into_iter().map(|offset| ((offset.topic.clone(), offset.partition), offset)));
+            known
+                .extend(offsets.into_iter().map(|offset| ((offset.topic.clone(), offset.partition), offset)));
         }
         Entry::Removed { group, partitions } => {
             if let Some(known) = groups.get_mut(&group) {

@@ -62,7 +62,9 @@ impl LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self::from_values(|name| topic_config(name).map_or_else(String::new, |config| config.default.to_owned()))
+        Self::from_values(|name| {
+            topic_config(name).map_or_else(String::new, |config| config.default.to_owned())
+        })
     }
 }
 
@@ -169,6 +171,17 @@ impl BrokerSettings {
         let mut all: Vec<_> = own.chain(of_topics).collect();
         all.sort_by_key(|described| described.name);
         all
+    }
+
+    /// What is set for all nodes, by name.
+    pub fn describe_dynamic_defaults(&self) -> Vec<Described> {
+        let of_topics = self.dynamic_default.iter().filter_map(|(name, value)| {
+            let config = dynamic_broker_setting(name)?;
+            let (name, value) = (config.broker_synonym?, Some(value.clone()));
+            let synonyms = vec![Synonym { name, value, source: Source::DynamicDefault }];
+            Some(Described { name, value_type: config.value_type, read_only: false, synonyms })
+        });
+        of_topics.collect()
     }
 
     /// All settings of a topic that has set `values`, by name.
@@ -349,7 +362,12 @@ mod tests {
     #[test]
     fn every_default_of_kafka_is_allowed() {
         for config in TOPIC_CONFIGS {
-            assert!(check_value(config, config.name, config.default).is_ok(), "{} {}", config.name, config.default);
+            assert!(
+                check_value(config, config.name, config.default).is_ok(),
+                "{} {}",
+                config.name,
+                config.default
+            );
         }
     }
 
@@ -360,7 +378,10 @@ mod tests {
         assert!(check("retention.ms", "-1") && !check("retention.ms", "-2") && !check("retention.ms", "1h"));
         assert!(check("compression.gzip.level", "-1") && !check("compression.gzip.level", "0"));
         assert!(check("min.cleanable.dirty.ratio", "0.7") && !check("min.cleanable.dirty.ratio", "1.5"));
-        assert!(check("unclean.leader.election.enable", "TRUE") && !check("unclean.leader.election.enable", "yes"));
+        assert!(
+            check("unclean.leader.election.enable", "TRUE")
+                && !check("unclean.leader.election.enable", "yes")
+        );
         assert!(!check("segment.bytes", "1024") && !check("retention.hours", "1"));
     }
 

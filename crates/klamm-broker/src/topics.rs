@@ -110,7 +110,9 @@ impl Recorded {
             Entry::BrokerDefaults { values } => self.broker_defaults = values,
             Entry::BrokerValues { values } => self.broker_values = values,
             Entry::LogStart { topic, partition, offset } => {
-                self.topics.entry(topic).and_modify(|topic| drop(topic.log_starts.insert(partition, offset)));
+                if let Some(topic) = self.topics.get_mut(&topic) {
+                    topic.log_starts.insert(partition, offset);
+                }
             }
             Entry::ProducerIds { next } => self.next_producer_id = next,
         }

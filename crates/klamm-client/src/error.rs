@@ -354,6 +354,11 @@ pub enum CommitErrorKind {
 }
 
 impl CommitError {
+    /// A failed commit; `message` says why, lowercase and without a final dot.
+    pub fn new(kind: CommitErrorKind, message: impl Into<String>) -> CommitError {
+        CommitError { kind, message: message.into() }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> CommitErrorKind {
         self.kind

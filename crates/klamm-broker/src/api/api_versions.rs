@@ -4,6 +4,7 @@ use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::api_versions_response::ApiVersion;
 use klamm_wire::protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
+use super::shape::{Shape, TEXT};
 use super::{Api, Call, Handler};
 
 pub(crate) struct ApiVersions;
@@ -11,6 +12,8 @@ pub(crate) struct ApiVersions;
 impl Handler for ApiVersions {
     type Request = ApiVersionsRequest;
     type Response = ApiVersionsResponse;
+
+    const REQUEST: Shape = Shape { flexible: 3, fields: &[TEXT.since(3), TEXT.since(3)] };
 
     async fn handle(_call: &Call<'_>, _request: ApiVersionsRequest) -> ApiVersionsResponse {
         let keys = Api::ALL.iter().map(|api| {

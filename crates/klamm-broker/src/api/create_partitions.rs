@@ -5,6 +5,7 @@ use klamm_wire::protocol::messages::create_partitions_request::CreatePartitionsT
 use klamm_wire::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use klamm_wire::protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
+use super::shape::{BOOL, INT32, Shape, TEXT, plain, structs};
 use super::{Call, Handler, text};
 use crate::error::Refusal;
 use crate::node::NODE_ID;
@@ -15,6 +16,9 @@ pub(crate) struct CreatePartitions;
 impl Handler for CreatePartitions {
     type Request = CreatePartitionsRequest;
     type Response = CreatePartitionsResponse;
+
+    const REQUEST: Shape =
+        Shape { flexible: 2, fields: &[structs(&[TEXT, INT32, structs(&[plain(&INT32)])]), INT32, BOOL] };
 
     async fn handle(call: &Call<'_>, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
         let validate_only = request.validate_only;

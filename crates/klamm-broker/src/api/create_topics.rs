@@ -8,6 +8,7 @@ use klamm_wire::protocol::messages::create_topics_response::{CreatableTopicConfi
 use klamm_wire::protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use uuid::Uuid;
 
+use super::shape::{BOOL, INT16, INT32, Shape, TEXT, plain, structs};
 use super::{Call, Handler, text};
 use crate::error::Refusal;
 use crate::node::NODE_ID;
@@ -22,6 +23,15 @@ pub(crate) struct CreateTopics;
 impl Handler for CreateTopics {
     type Request = CreateTopicsRequest;
     type Response = CreateTopicsResponse;
+
+    const REQUEST: Shape = Shape {
+        flexible: 5,
+        fields: &[
+            structs(&[TEXT, INT32, INT16, structs(&[INT32, plain(&INT32)]), structs(&[TEXT, TEXT])]),
+            INT32,
+            BOOL,
+        ],
+    };
 
     async fn handle(call: &Call<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
         let mut times = HashMap::<TopicName, usize>::new();
@@ -41,7 +51,8 @@ impl Handler for CreateTopics {
     }
 
     fn refuse(_: &Call<'_>, request: CreateTopicsRequest, error: ErrorCode) -> CreateTopicsResponse {
-        let refused = |topic: CreatableTopic| failed(Refusal::new(error, error.meaning())).with_name(topic.name);
+        let refused =
+            |topic: CreatableTopic| failed(Refusal::new(error, error.meaning())).with_name(topic.name);
         CreateTopicsResponse::default().with_topics(request.topics.into_iter().map(refused).collect())
     }
 }
@@ -113,7 +124,9 @@ fn check_replication(topic: &CreatableTopic) -> Result<(), Refusal> {
     match topic.replication_factor {
         -1 | 1 => {}
         ..=0 => {
-            return wrong("Replication factor must be larger than 0, or -1 to use the default value.".to_owned());
+            return wrong(
+                "Replication factor must be larger than 0, or -1 to use the default value.".to_owned(),
+            );
         }
         factor => {
             return wrong(format!(

@@ -7,6 +7,7 @@ use klamm_wire::protocol::messages::delete_records_response::{
 };
 use klamm_wire::protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
+use super::shape::{INT32, INT64, Shape, TEXT, structs};
 use super::{Call, Handler};
 
 pub(crate) struct DeleteRecords;
@@ -14,6 +15,9 @@ pub(crate) struct DeleteRecords;
 impl Handler for DeleteRecords {
     type Request = DeleteRecordsRequest;
     type Response = DeleteRecordsResponse;
+
+    const REQUEST: Shape =
+        Shape { flexible: 2, fields: &[structs(&[TEXT, structs(&[INT32, INT64])]), INT32] };
 
     async fn handle(call: &Call<'_>, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
         respond(request, |name, wanted| {

@@ -5,6 +5,7 @@ use klamm_wire::protocol::messages::delete_topics_request::DeleteTopicState;
 use klamm_wire::protocol::messages::delete_topics_response::DeletableTopicResult;
 use klamm_wire::protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
 
+use super::shape::{INT32, Shape, TEXT, UUID, plain, structs};
 use super::{Call, Handler, text};
 use crate::error::Refusal;
 
@@ -13,6 +14,9 @@ pub(crate) struct DeleteTopics;
 impl Handler for DeleteTopics {
     type Request = DeleteTopicsRequest;
     type Response = DeleteTopicsResponse;
+
+    const REQUEST: Shape =
+        Shape { flexible: 4, fields: &[structs(&[TEXT, UUID]).since(6), plain(&TEXT).until(5), INT32] };
 
     async fn handle(call: &Call<'_>, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let results = wanted(request).into_iter().map(|wanted| match delete(call, &wanted) {
@@ -29,7 +33,8 @@ impl Handler for DeleteTopics {
 }
 
 fn wanted(request: DeleteTopicsRequest) -> Vec<DeleteTopicState> {
-    let by_name = request.topic_names.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name)));
+    let by_name =
+        request.topic_names.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name)));
     by_name.chain(request.topics).collect()
 }
 

@@ -6,6 +6,7 @@ use klamm_wire::protocol::messages::describe_cluster_response::DescribeClusterBr
 use klamm_wire::protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
 use super::metadata::CLUSTER_OPERATIONS;
+use super::shape::{BOOL, INT8, Shape};
 use super::{Call, Handler, operations, text};
 use crate::node::NODE_ID;
 
@@ -16,6 +17,8 @@ pub(crate) struct DescribeCluster;
 impl Handler for DescribeCluster {
     type Request = DescribeClusterRequest;
     type Response = DescribeClusterResponse;
+
+    const REQUEST: Shape = Shape { flexible: 0, fields: &[BOOL, INT8.since(1), BOOL.since(2)] };
 
     async fn handle(call: &Call<'_>, request: DescribeClusterRequest) -> DescribeClusterResponse {
         if request.endpoint_type != BROKERS {

@@ -14,6 +14,7 @@ use klamm_wire::protocol::messages::{FetchRequest, FetchResponse};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::shape::{INT8, INT32, INT64, Shape, TEXT, UUID, plain, structs};
 use super::{Call, Handler};
 use crate::log::{Bounds, LEADER_EPOCH, PartitionLog, Slice};
 
@@ -30,6 +31,26 @@ pub(crate) struct Fetch;
 impl Handler for Fetch {
     type Request = FetchRequest;
     type Response = FetchResponse;
+
+    const REQUEST: Shape = Shape {
+        flexible: 12,
+        fields: &[
+            INT32.until(14),
+            INT32,
+            INT32,
+            INT32,
+            INT8,
+            INT32.since(7),
+            INT32.since(7),
+            structs(&[
+                TEXT.until(12),
+                UUID.since(13),
+                structs(&[INT32, INT32.since(9), INT64, INT32.since(12), INT64.since(5), INT32]),
+            ]),
+            structs(&[TEXT.until(12), UUID.since(13), plain(&INT32)]).since(7),
+            TEXT.since(11),
+        ],
+    };
 
     async fn handle(call: &Call<'_>, request: FetchRequest) -> FetchResponse {
         if request.session_id != 0 {

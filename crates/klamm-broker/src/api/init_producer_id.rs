@@ -5,6 +5,7 @@
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
+use super::shape::{INT16, INT32, INT64, Shape, TEXT};
 use super::{Call, Handler};
 
 pub(crate) struct InitProducerId;
@@ -13,13 +14,17 @@ impl Handler for InitProducerId {
     type Request = InitProducerIdRequest;
     type Response = InitProducerIdResponse;
 
+    const REQUEST: Shape = Shape { flexible: 2, fields: &[TEXT, INT32, INT64.since(3), INT16.since(3)] };
+
     async fn handle(call: &Call<'_>, request: InitProducerIdRequest) -> InitProducerIdResponse {
         if request.transactional_id.is_some() {
             return Self::refuse(call, request, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
         }
         // Without a transactional id Kafka ignores the id and epoch that a client brings (KIP-360): it gets new ones.
         match call.node.topics.next_producer_id() {
-            Ok(id) => InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0),
+            Ok(id) => {
+                InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0)
+            }
             Err(_) => Self::refuse(call, request, ErrorCode::COORDINATOR_NOT_AVAILABLE),
         }
     }

@@ -8,6 +8,7 @@ use klamm_wire::protocol::messages::list_offsets_response::{
 };
 use klamm_wire::protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
+use super::shape::{INT8, INT32, INT64, Shape, TEXT, structs};
 use super::{Call, Handler};
 use crate::log::LEADER_EPOCH;
 use crate::topics::Topic;
@@ -26,6 +27,16 @@ pub(crate) struct ListOffsets;
 impl Handler for ListOffsets {
     type Request = ListOffsetsRequest;
     type Response = ListOffsetsResponse;
+
+    const REQUEST: Shape = Shape {
+        flexible: 6,
+        fields: &[
+            INT32,
+            INT8.since(2),
+            structs(&[TEXT, structs(&[INT32, INT32.since(4), INT64])]),
+            INT32.since(10),
+        ],
+    };
 
     async fn handle(call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
         respond(request, |topic, partition| {

@@ -12,6 +12,7 @@ use klamm_wire::protocol::messages::metadata_response::{
 };
 use klamm_wire::protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
 
+use super::shape::{BOOL, Shape, TEXT, UUID, structs};
 use super::{Call, Handler, operations, text};
 use crate::log::LEADER_EPOCH;
 use crate::node::{NODE_ID, Node};
@@ -28,6 +29,11 @@ pub(crate) struct Metadata;
 impl Handler for Metadata {
     type Request = MetadataRequest;
     type Response = MetadataResponse;
+
+    const REQUEST: Shape = Shape {
+        flexible: 9,
+        fields: &[structs(&[UUID.since(10), TEXT]), BOOL.since(4), BOOL.since(8).until(10), BOOL.since(8)],
+    };
 
     async fn handle(call: &Call<'_>, request: MetadataRequest) -> MetadataResponse {
         let may_create = call.version < 4 || request.allow_auto_topic_creation;
@@ -61,7 +67,12 @@ fn cluster(call: &Call<'_>) -> MetadataResponse {
         .with_controller_id(BrokerId(NODE_ID))
 }
 
-fn one(call: &Call<'_>, wanted: MetadataRequestTopic, may_create: bool, asked: bool) -> MetadataResponseTopic {
+fn one(
+    call: &Call<'_>,
+    wanted: MetadataRequestTopic,
+    may_create: bool,
+    asked: bool,
+) -> MetadataResponseTopic {
     let found = match &wanted.name {
         Some(name) => find_or_create(call.node, name, may_create),
         None => call.node.topics.get_by_id(wanted.topic_id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),

@@ -25,6 +25,7 @@ mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod produce;
+mod shape;
 mod sync_group;
 
 use std::net::SocketAddr;
@@ -39,11 +40,15 @@ use klamm_wire::protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use crate::faults::Fault;
 use crate::node::Node;
+use shape::Shape;
 
 /// One API key: what it does, and how it answers.
 pub(crate) trait Handler {
     type Request: Decodable + Send;
     type Response: Encodable + Send;
+
+    /// The layout of the request, checked before it is decoded.
+    const REQUEST: Shape;
 
     /// Handles a request. It may wait (a fetch for records, a join for the other members); cancelling it then
     /// leaves nothing half done.
@@ -110,6 +115,16 @@ macro_rules! apis {
             fn protocol_key(self) -> ApiKey {
                 match self { $(Api::$name => ApiKey::$name,)* }
             }
+        }
+
+        #[cfg(test)]
+        fn decodes(api: Api, version: i16, body: Bytes) -> Result<(), String> {
+            match api { $(Api::$name => decode::<$module::$name>(body, version).map(drop),)* }
+        }
+
+        #[cfg(test)]
+        fn request_shape(api: Api) -> Shape {
+            match api { $(Api::$name => <$module::$name as Handler>::REQUEST,)* }
         }
 
         async fn dispatch(api: Api, call: &Call<'_>, parts: Parts, fault: Option<Fault>) -> Answer {
@@ -199,12 +214,10 @@ pub(crate) async fn handle_frame(node: &Node, peer: SocketAddr, local: SocketAdd
 }
 
 async fn run<H: Handler>(api: Api, call: &Call<'_>, parts: Parts, fault: Option<Fault>) -> Answer {
-    let mut body = parts.body;
-    let request = match H::Request::decode(&mut body, call.version) {
+    let request = match decode::<H>(parts.body, call.version) {
         Ok(request) => request,
-        Err(error) => {
-            let what = format!("{} version {} is malformed: {error}", api.name(), call.version);
-            return Answer::Close(what);
+        Err(why) => {
+            return Answer::Close(format!("{} version {} is malformed: {why}", api.name(), call.version));
         }
     };
     let answered = H::is_answered(&request);
@@ -218,6 +231,12 @@ async fn run<H: Handler>(api: Api, call: &Call<'_>, parts: Parts, fault: Option<
     encode(api.protocol_key(), parts.correlation_id, call.version, &response)
 }
 
+fn decode<H: Handler>(mut body: Bytes, version: i16) -> Result<H::Request, String> {
+    H::REQUEST.check(&body, version)?;
+    // What follows the request is ignored, as Kafka does.
+    H::Request::decode(&mut body, version).map_err(|error| error.to_string())
+}
+
 fn encode<R: Encodable>(key: ApiKey, correlation_id: i32, version: i16, response: &R) -> Answer {
     let mut frame = BytesMut::new();
     let header = ResponseHeader::default().with_correlation_id(correlation_id);
@@ -226,7 +245,9 @@ fn encode<R: Encodable>(key: ApiKey, correlation_id: i32, version: i16, response
         .and_then(|()| response.encode(&mut frame, version));
     match encoded {
         Ok(()) => Answer::Respond(frame),
-        Err(error) => Answer::Close(format!("the answer to {key:?} version {version} has no encoding: {error}")),
+        Err(error) => {
+            Answer::Close(format!("the answer to {key:?} version {version} has no encoding: {error}"))
+        }
     }
 }
 
@@ -259,13 +280,55 @@ pub(crate) fn operations(asked: bool, codes: &[u8]) -> i32 {
 mod tests {
     use super::*;
     use klamm_wire::protocol::messages::ApiKey;
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn the_shapes_are_those_of_the_decoder_in_every_version() {
+        let seed: u64 = rand::random();
+        println!("seed {seed}");
+        let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+        for &api in Api::ALL {
+            for version in api.versions() {
+                for _ in 0..50 {
+                    let body = shape::tests::generate(&request_shape(api), version, &mut random);
+                    let cut = body.len().saturating_sub(1);
+                    let short = Bytes::copy_from_slice(&body[..cut]);
+                    assert_eq!(
+                        decodes(api, version, body.clone().into()),
+                        Ok(()),
+                        "{api:?} {version} {body:?}"
+                    );
+                    assert!(
+                        body.is_empty() || decodes(api, version, short).is_err(),
+                        "{api:?} {version} {body:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_requests_are_refused_without_harm(
+            key in 0..Api::ALL.len(), version in 0_i16..18, body in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let api = Api::ALL[key];
+            if api.versions().contains(&version) {
+                let _ = decodes(api, version, body.into());
+            }
+        }
+    }
 
     #[test]
     fn every_offered_version_can_be_encoded() {
         for &api in Api::ALL {
             let known = api.protocol_key().valid_versions();
             assert_eq!(api.protocol_key() as i16, api as i16);
-            assert!(known.min <= *api.versions().start() && known.max >= *api.versions().end(), "{api:?} {known}");
+            assert!(
+                known.min <= *api.versions().start() && known.max >= *api.versions().end(),
+                "{api:?} {known}"
+            );
         }
         assert!(Api::ALL.is_sorted());
         assert_eq!(Api::from_key(ApiKey::AddOffsetsToTxn as i16), None, "transactions are not offered");

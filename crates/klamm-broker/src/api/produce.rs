@@ -10,6 +10,7 @@ use klamm_wire::protocol::messages::produce_response::{
 };
 use klamm_wire::protocol::messages::{ProduceRequest, ProduceResponse};
 
+use super::shape::{BLOB, INT16, INT32, Shape, TEXT, UUID, structs};
 use super::{Call, Handler, text};
 use crate::log::{AppendError, Appended, PartitionLog};
 use crate::topics::Topic;
@@ -22,6 +23,11 @@ pub(crate) struct Produce;
 impl Handler for Produce {
     type Request = ProduceRequest;
     type Response = ProduceResponse;
+
+    const REQUEST: Shape = Shape {
+        flexible: 9,
+        fields: &[TEXT, INT16, INT32, structs(&[TEXT.until(12), UUID.since(13), structs(&[INT32, BLOB])])],
+    };
 
     async fn handle(call: &Call<'_>, request: ProduceRequest) -> ProduceResponse {
         if !matches!(request.acks, -1..=1) {
@@ -47,9 +53,8 @@ impl Handler for Produce {
 
     fn refuse(_: &Call<'_>, request: ProduceRequest, error: ErrorCode) -> ProduceResponse {
         let topics = request.topic_data.iter().map(|topic| {
-            let refused = |data: &PartitionProduceData| {
-                failed(data.index, AppendError::new(error, error.meaning()))
-            };
+            let refused =
+                |data: &PartitionProduceData| failed(data.index, AppendError::new(error, error.meaning()));
             of_topic(topic, topic.partition_data.iter().map(refused).collect())
         });
         ProduceResponse::default().with_responses(topics.collect())

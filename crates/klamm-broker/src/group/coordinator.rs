@@ -8,7 +8,8 @@ use klamm_kafka::ErrorCode;
 use tokio::sync::{Notify, oneshot};
 
 use super::state::{
-    Description, Group, Identity, JoinAnswer, JoinRequest, Phase, Replies, Reply, SyncAnswer, SyncRequest, Token,
+    Description, Group, Identity, JoinAnswer, JoinRequest, Phase, Replies, Reply, SyncAnswer, SyncRequest,
+    Token,
 };
 use crate::clock::Clock;
 use crate::sync::lock;

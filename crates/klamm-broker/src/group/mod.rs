@@ -7,4 +7,4 @@ mod coordinator;
 mod state;
 
 pub(crate) use coordinator::{Coordinator, GroupListing};
-pub(crate) use state::{Description, Identity, JoinAnswer, JoinRequest, SyncAnswer, SyncRequest};
+pub(crate) use state::{Identity, JoinAnswer, JoinRequest, SyncAnswer, SyncRequest};

@@ -202,7 +202,8 @@ impl Group {
         if !self.accepts(&request) {
             return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, out);
         }
-        let known_static = request.identity.instance_id.as_ref().and_then(|id| self.instances.get(id).cloned());
+        let known_static =
+            request.identity.instance_id.as_ref().and_then(|id| self.instances.get(id).cloned());
         if request.identity.member_id.is_empty() {
             return match (&request.identity.instance_id, known_static) {
                 (Some(_), Some(old)) => self.replace_static(&old, request, token, now_ms, out),
@@ -237,7 +238,8 @@ impl Group {
             return refuse(error, out);
         }
         let differs = |ours: &Option<String>, theirs: &Option<String>| theirs.is_some() && ours != theirs;
-        if differs(&self.protocol_type, &request.protocol_type) || differs(&self.protocol, &request.protocol) {
+        if differs(&self.protocol_type, &request.protocol_type) || differs(&self.protocol, &request.protocol)
+        {
             return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, out);
         }
         let member_id = self.resolve(&request.identity);
@@ -398,19 +400,13 @@ impl Group {
         if others.is_empty() {
             return true;
         }
-        let shared = |name: &String| others.iter().all(|m| m.protocols.iter().any(|(other, _)| other == name));
+        let shared =
+            |name: &String| others.iter().all(|m| m.protocols.iter().any(|(other, _)| other == name));
         self.protocol_type.as_ref() == Some(&request.protocol_type)
             && request.protocols.iter().any(|(name, _)| shared(name))
     }
 
-    fn add(
-        &mut self,
-        member_id: String,
-        request: JoinRequest,
-        token: Token,
-        now_ms: i64,
-        out: &mut Replies,
-    ) {
+    fn add(&mut self, member_id: String, request: JoinRequest, token: Token, now_ms: i64, out: &mut Replies) {
         if self.members.is_empty() {
             self.protocol_type = Some(request.protocol_type.clone());
         }
@@ -547,7 +543,8 @@ impl Group {
     }
 
     fn complete_join_if_all_are_here(&mut self, now_ms: i64, out: &mut Replies) {
-        if self.phase == Phase::PreparingRebalance && self.all_have_joined() && now_ms >= self.settle_until_ms {
+        if self.phase == Phase::PreparingRebalance && self.all_have_joined() && now_ms >= self.settle_until_ms
+        {
             self.complete_join(now_ms, out);
         }
     }
@@ -607,7 +604,8 @@ impl Group {
         let common = common?;
         let mut votes = BTreeMap::<&str, usize>::new();
         for member in self.members.values() {
-            let preferred = member.protocols.iter().map(|(name, _)| name.as_str()).find(|name| common.contains(name));
+            let preferred =
+                member.protocols.iter().map(|(name, _)| name.as_str()).find(|name| common.contains(name));
             *votes.entry(preferred?).or_default() += 1;
         }
         votes.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name.to_owned())

@@ -110,7 +110,12 @@ impl PartitionLog {
     }
 
     /// Appends one batch as a producer sent it. Every check comes first: an error means that nothing was written.
-    pub fn append(&self, records: &Bytes, settings: &LogSettings, now_ms: i64) -> Result<Appended, AppendError> {
+    pub fn append(
+        &self,
+        records: &Bytes,
+        settings: &LogSettings,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
         let batch = validate::check_batch(records, settings, now_ms)?;
         let size = records.len() as u64;
 
@@ -146,14 +151,20 @@ impl PartitionLog {
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` before the start or beyond the end.
-    pub fn slice(&self, offset: i64, max_bytes: usize, whole_first: bool) -> Result<Option<Slice>, ErrorCode> {
+    pub fn slice(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        whole_first: bool,
+    ) -> Result<Option<Slice>, ErrorCode> {
         let state = lock(&self.state);
         if offset < state.log_start || offset > state.log_end() {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
         // A gap before the next segment (records were removed) is skipped.
         let Some(segment) = state.segments.iter().find(|s| s.next_offset() > offset) else { return Ok(None) };
-        let slice = segment.slice(offset, max_bytes, whole_first).map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
+        let slice =
+            segment.slice(offset, max_bytes, whole_first).map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
         Ok(slice)
     }
 
@@ -257,6 +268,7 @@ impl PartitionLog {
     }
 
     /// Bytes of all segments.
+    #[cfg(test)]
     pub fn size_bytes(&self) -> u64 {
         lock(&self.state).segments.iter().map(Segment::size_bytes).sum()
     }

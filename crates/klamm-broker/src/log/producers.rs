@@ -51,7 +51,8 @@ impl Producers {
         // A producer that is not known may start anywhere: its older batches may have been removed.
         let Some(known) = self.by_id.get(&stamp.id) else { return Ok(Sequence::Next) };
         if stamp.epoch < known.epoch {
-            let message = format!("epoch {} of producer {} is older than {}", stamp.epoch, stamp.id, known.epoch);
+            let message =
+                format!("epoch {} of producer {} is older than {}", stamp.epoch, stamp.id, known.epoch);
             return Err(AppendError::new(ErrorCode::INVALID_PRODUCER_EPOCH, message));
         }
         let first = stamp.base_sequence;

@@ -135,7 +135,12 @@ impl Segment {
     }
 
     /// Batches from the one that holds `offset` on.
-    pub fn slice(&self, offset: i64, max_bytes: usize, whole_first: bool) -> io::Result<Option<super::Slice>> {
+    pub fn slice(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        whole_first: bool,
+    ) -> io::Result<Option<super::Slice>> {
         let at = self.index.partition_point(|entry| entry.base_offset <= offset);
         let mut position = at.checked_sub(1).map_or(0, |at| self.index[at].position);
         let mut header = [0; HEADER_BYTES];
@@ -207,7 +212,8 @@ pub(super) fn first_record(
             stretch.file.read_exact_at(&mut bytes, position)?;
             for batch in batches(&bytes) {
                 let batch = batch.map_err(io::Error::other)?;
-                let records = batch.records(&mut scratch, MAX_DECOMPRESSED_BYTES).map_err(io::Error::other)?;
+                let records =
+                    batch.records(&mut scratch, MAX_DECOMPRESSED_BYTES).map_err(io::Error::other)?;
                 for record in records {
                     let record = record.map_err(io::Error::other)?;
                     if wanted(record.offset, record.timestamp_ms) {

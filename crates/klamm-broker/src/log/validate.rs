@@ -80,7 +80,9 @@ fn check_header(batch: &BatchView<'_>, settings: &LogSettings) -> Result<(), App
         let message = format!("the batch has {size} bytes, segment.bytes is {}", settings.segment_bytes);
         return Err(AppendError::new(ErrorCode::RECORD_LIST_TOO_LARGE, message));
     }
-    if batch.record_count() <= 0 || i64::from(batch.last_offset_delta()) + 1 != i64::from(batch.record_count()) {
+    if batch.record_count() <= 0
+        || i64::from(batch.last_offset_delta()) + 1 != i64::from(batch.record_count())
+    {
         return Err(AppendError::invalid("the record count does not fit the offsets of the batch"));
     }
     if batch.is_control() {
@@ -105,14 +107,18 @@ fn check_records(batch: &BatchView<'_>, settings: &LogSettings, now_ms: i64) -> 
         let refused = if record.offset != i64::from(index) {
             Some((ErrorCode::INVALID_RECORD, "its offset does not follow the one before".to_owned()))
         } else if settings.compact && record.key.is_none() {
-            Some((ErrorCode::INVALID_RECORD, "a compacted topic cannot accept a record without a key".to_owned()))
+            Some((
+                ErrorCode::INVALID_RECORD,
+                "a compacted topic cannot accept a record without a key".to_owned(),
+            ))
         } else {
             check_timestamp(record.timestamp_ms, settings, now_ms)
                 .err()
                 .map(|message| (ErrorCode::INVALID_TIMESTAMP, message))
         };
         if let Some((code, message)) = refused {
-            let error = error.get_or_insert_with(|| AppendError::new(code, "one or more records were refused"));
+            let error =
+                error.get_or_insert_with(|| AppendError::new(code, "one or more records were refused"));
             if error.records.len() < MAX_RECORD_ERRORS {
                 error.records.push((index, message));
             }
@@ -128,7 +134,9 @@ fn check_timestamp(timestamp_ms: i64, settings: &LogSettings, now_ms: i64) -> Re
     let late = now_ms.saturating_sub(timestamp_ms);
     if late > settings.timestamp_before_max_ms {
         let limit = settings.timestamp_before_max_ms;
-        return Err(format!("its timestamp {timestamp_ms} is {late} ms old, message.timestamp.before.max.ms is {limit}"));
+        return Err(format!(
+            "its timestamp {timestamp_ms} is {late} ms old, message.timestamp.before.max.ms is {limit}"
+        ));
     }
     let early = timestamp_ms.saturating_sub(now_ms);
     if early > settings.timestamp_after_max_ms {

@@ -1,0 +1,45 @@
+//! `DeleteGroups` (KIP-229): groups without members, with their offsets.
+
+use klamm_kafka::ErrorCode;
+use klamm_wire::protocol::messages::delete_groups_response::DeletableGroupResult;
+use klamm_wire::protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+
+use super::shape::{Shape, TEXT, plain};
+use super::{Call, Handler};
+
+pub(crate) struct DeleteGroups;
+
+impl Handler for DeleteGroups {
+    type Request = DeleteGroupsRequest;
+    type Response = DeleteGroupsResponse;
+
+    const REQUEST: Shape = Shape { flexible: 2, fields: &[plain(&TEXT)] };
+
+    async fn handle(call: &Call<'_>, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
+        respond(request, |group| delete(call, group))
+    }
+
+    fn refuse(_: &Call<'_>, request: DeleteGroupsRequest, error: ErrorCode) -> DeleteGroupsResponse {
+        respond(request, |_| Err(error))
+    }
+}
+
+fn delete(call: &Call<'_>, group: &str) -> Result<(), ErrorCode> {
+    let had_members = call.node.groups.delete(group)?;
+    if call.node.offsets.has_group(group) {
+        let removed = call.node.offsets.remove_group(group);
+        return removed.map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    }
+    if had_members { Ok(()) } else { Err(ErrorCode::GROUP_ID_NOT_FOUND) }
+}
+
+fn respond(
+    request: DeleteGroupsRequest,
+    one: impl Fn(&str) -> Result<(), ErrorCode>,
+) -> DeleteGroupsResponse {
+    let results = request.groups_names.into_iter().map(|group| {
+        let error = one(&group).err().unwrap_or(ErrorCode::NONE);
+        DeletableGroupResult::default().with_group_id(group).with_error_code(error.code())
+    });
+    DeleteGroupsResponse::default().with_results(results.collect())
+}

@@ -1,0 +1,50 @@
+//! `SyncGroup` of the classic protocol: waits for the leader's assignment.
+
+use klamm_kafka::ErrorCode;
+use klamm_wire::protocol::messages::{SyncGroupRequest, SyncGroupResponse};
+
+use super::shape::{BLOB, INT32, Shape, TEXT, structs};
+use super::{Call, Handler, text};
+use crate::group::{Identity, SyncAnswer, SyncRequest};
+
+pub(crate) struct SyncGroup;
+
+impl Handler for SyncGroup {
+    type Request = SyncGroupRequest;
+    type Response = SyncGroupResponse;
+
+    const REQUEST: Shape = Shape {
+        flexible: 4,
+        fields: &[TEXT, INT32, TEXT, TEXT.since(3), TEXT.since(5), TEXT.since(5), structs(&[TEXT, BLOB])],
+    };
+
+    async fn handle(call: &Call<'_>, request: SyncGroupRequest) -> SyncGroupResponse {
+        let sync = SyncRequest {
+            identity: Identity {
+                member_id: request.member_id.to_string(),
+                instance_id: request.group_instance_id.as_deref().map(str::to_owned),
+            },
+            generation: request.generation_id,
+            protocol_type: request.protocol_type.as_deref().map(str::to_owned),
+            protocol: request.protocol_name.as_deref().map(str::to_owned),
+            assignments: request
+                .assignments
+                .into_iter()
+                .map(|part| (part.member_id.to_string(), part.assignment))
+                .collect(),
+        };
+        respond(call.node.groups.sync(&request.group_id, sync).await)
+    }
+
+    fn refuse(_: &Call<'_>, _: SyncGroupRequest, error: ErrorCode) -> SyncGroupResponse {
+        respond(SyncAnswer { error: Some(error), ..SyncAnswer::default() })
+    }
+}
+
+fn respond(answer: SyncAnswer) -> SyncGroupResponse {
+    SyncGroupResponse::default()
+        .with_error_code(answer.error.unwrap_or(ErrorCode::NONE).code())
+        .with_protocol_type(answer.protocol_type.map(text))
+        .with_protocol_name(answer.protocol.map(text))
+        .with_assignment(answer.assignment)
+}

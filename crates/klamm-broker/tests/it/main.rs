@@ -1,0 +1,13 @@
+//! The broker as a client sees it: the protocol over TCP.
+
+mod client;
+
+/// Named so that the stages of the build can tell these tests from those that need a real Kafka.
+mod on_embedded {
+    mod connections;
+    mod faults;
+    mod groups;
+    mod produce_and_fetch;
+    mod restart;
+    mod topics;
+}

@@ -1,0 +1,7 @@
+//! The client over the embedded broker and over real Kafka.
+
+mod consume;
+mod faults;
+mod produce;
+mod setup;
+mod unreachable;

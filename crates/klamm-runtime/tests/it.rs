@@ -1,0 +1,6 @@
+//! The runtime over the embedded broker and over real Kafka.
+
+mod consumer_loop;
+mod durable;
+mod rebalance;
+mod setup;
