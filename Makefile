@@ -7,7 +7,7 @@ SEED ?= 1
 COUNT ?= 10
 
 help:
-	@echo 'make up           build what is missing and plan the example (ARGS="-v" adds arguments)'
+	@echo 'make up           build what is missing and run `klamm up` on the example (ARGS="--for 10s" adds arguments)'
 	@echo 'make test         everything that CI runs'
 	@echo 'make bench        producing, consuming and starting beside Java, into docs/benchmarks.md'
 	@echo 'make soak         the tests that break real Kafka, COUNT=$(COUNT) times from SEED=$(SEED)'
@@ -20,9 +20,9 @@ setup:
 setup-test:
 	@scripts/setup test
 
-# Until `klamm up` runs the service, the main job ends with the plan of the example.
 up: setup
-	@cargo run -q -p klamm-cli -- plan examples/orders/klamm.yaml $(ARGS)
+	@cargo build -q -p klamm-cli
+	@cargo run -q -p klamm-cli -- up $(ARGS)
 
 test:
 	@started=$$(date +%s) && scripts/setup test && KLAMM_CI_STARTED=$$started cargo xtask ci $(STAGES)

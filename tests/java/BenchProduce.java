@@ -1,5 +1,5 @@
 import java.lang.management.ManagementFactory;
-import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
@@ -11,12 +11,11 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * A keyed producer as Java's users have it (acks=all, idempotent), measured when the JVM is warm: a fifth of the records
- * go first and do not count. Prints one line of JSON.
+ * go first and do not count. Keys and values are those of klamm-client's example bench_produce. Prints one line of JSON.
  *
  * <p>{@code BenchProduce --bootstrap A --topic T --records N --size BYTES --compression lz4 --linger-ms 5}
  */
 public final class BenchProduce {
-    private static final int KEYS = 100_000;
     private static final int WARM_UP_AT_LEAST = 50_000;
 
     private BenchProduce() {}
@@ -28,7 +27,7 @@ public final class BenchProduce {
         }
         String topic = options.get("--topic");
         int records = Integer.parseInt(options.get("--records"));
-        byte[] value = value(Integer.parseInt(options.get("--size")));
+        byte[][] values = values(Integer.parseInt(options.get("--size")));
 
         Properties config = new Properties();
         config.put("bootstrap.servers", options.get("--bootstrap"));
@@ -37,20 +36,21 @@ public final class BenchProduce {
         config.put("acks", "all");
         config.put("enable.idempotence", "true");
         try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
-            send(producer, topic, Math.max(records / 5, WARM_UP_AT_LEAST), value);
+            send(producer, topic, Math.max(records / 5, WARM_UP_AT_LEAST), values);
             long cpu = cpuNanos();
             long start = System.nanoTime();
-            send(producer, topic, records, value);
+            send(producer, topic, records, values);
             double seconds = (System.nanoTime() - start) / 1e9;
             double cpuSeconds = (cpuNanos() - cpu) / 1e9;
             System.out.printf("{\"records\":%d,\"seconds\":%.6f,\"cpu_seconds\":%.6f}%n", records, seconds, cpuSeconds);
         }
     }
 
-    private static void send(KafkaProducer<byte[], byte[]> producer, String topic, int records, byte[] value) {
+    private static void send(KafkaProducer<byte[], byte[]> producer, String topic, int records, byte[][] values) {
         AtomicLong failed = new AtomicLong();
         for (int index = 0; index < records; index++) {
-            byte[] key = ByteBuffer.allocate(8).putLong(index % KEYS).array();
+            byte[] key = Long.toString(index * 7_919L % 1_000_003).getBytes(StandardCharsets.UTF_8);
+            byte[] value = values[index % values.length];
             producer.send(new ProducerRecord<>(topic, key, value), (metadata, error) -> {
                 if (error != null) {
                     failed.incrementAndGet();
@@ -63,13 +63,16 @@ public final class BenchProduce {
         }
     }
 
-    /** Half of it random, so that compression has about the work of real events. */
-    private static byte[] value(int size) {
-        byte[] value = new byte[size];
-        byte[] noise = new byte[size / 2];
-        new Random(7).nextBytes(noise);
-        System.arraycopy(noise, 0, value, 0, noise.length);
-        return value;
+    /** Letters out of sixteen: they compress like JSON does, about to a half. */
+    private static byte[][] values(int size) {
+        Random random = new Random(7);
+        byte[][] values = new byte[1_000][size];
+        for (byte[] value : values) {
+            for (int index = 0; index < size; index++) {
+                value[index] = (byte) ('a' + random.nextInt(16));
+            }
+        }
+        return values;
     }
 
     private static long cpuNanos() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::kafka::{Kafka, KafkaOptions};
@@ -19,6 +19,9 @@ use crate::{java, tidy};
 
 /// Seconds since 1970 at which `make test` began: setting up comes before this program exists.
 const STARTED: &str = "KLAMM_CI_STARTED";
+
+/// What the program outside the workspace must not pull in with the feature `client` alone.
+const NOT_IN_CLIENT: [&str; 5] = ["klamm-broker", "klamm-plan", "serde-saphyr", "axum", "tree-sitter"];
 
 /// What each stage may take, in seconds.
 #[derive(Debug, Deserialize)]
@@ -31,7 +34,7 @@ struct Budget {
 /// A stage's name and what it does.
 type Stage = (&'static str, fn(&mut Ci) -> Result<()>);
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     ("fmt", |ci| ci.cargo(&["fmt", "--all", "--check"])),
     ("clippy", |ci| {
         ci.cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
@@ -42,6 +45,7 @@ const STAGES: [Stage; 8] = [
     ("pure", |ci| ci.test(&["--skip", "on_embedded", "--skip", "on_real_kafka"])),
     ("embedded", |ci| ci.test(&["on_embedded"])),
     ("real", |ci| ci.on_real_kafka()),
+    ("outside", |ci| ci.outside()),
 ];
 
 /// Runs the stages named, or all of them, and stops at the first that fails.
@@ -160,6 +164,30 @@ impl Ci {
             None => Kafka::start(KafkaOptions { name: "ci".into(), brokers: 3, ..KafkaOptions::default() })?,
         };
         Ok(self.kafka.insert(kafka))
+    }
+
+    /// A program that is no part of the workspace depends on the facade and sends a record.
+    fn outside(&mut self) -> Result<()> {
+        const MANIFEST: &str = "tests/outside/Cargo.toml";
+        let mut tree =
+            self.command(&["tree", "--manifest-path", MANIFEST, "--prefix", "none", "-e", "normal"]);
+        let output = tree.output().context("cannot run cargo tree")?;
+        ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8_lossy(&output.stdout);
+        for name in tree.lines().filter_map(|line| line.split(' ').next()) {
+            if NOT_IN_CLIENT.contains(&name) {
+                bail!("the facade's feature `client` pulls in {name}");
+            }
+        }
+        let kafka = self.kafka()?;
+        kafka.raw(1)?.create_topic("outside", 1, 3, &[("min.insync.replicas", "2")])?;
+        let bootstrap = kafka.bootstrap();
+        // The target folder of the workspace: what is built for it need not be built again.
+        let mut run =
+            self.command(&["run", "--locked", "--manifest-path", MANIFEST, "--target-dir", "target"]);
+        let status = run.args(["--", &bootstrap, "outside"]).status()?;
+        ensure!(status.success(), "the program outside the workspace failed");
+        Ok(())
     }
 
     /// The state of the tree, to see whether the run changed it: generated files are written only on demand.

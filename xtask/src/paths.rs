@@ -3,10 +3,16 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The root of the repository.
+/// The root of the repository: of the one that the current folder is in. Only elsewhere is it the one that this program
+/// was built from, because checkouts that share a target folder overwrite each other's programs.
 pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_path_buf()
+    let here = env::current_dir().unwrap_or_default();
+    root_above(&here).unwrap_or_else(|| manifest.parent().unwrap_or(manifest)).to_path_buf()
+}
+
+fn root_above(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|folder| folder.join("xtask/Cargo.toml").is_file())
 }
 
 /// Cargo's target folder.
@@ -21,4 +27,23 @@ pub fn cache() -> PathBuf {
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .unwrap_or_else(env::temp_dir)
         .join("klamm")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_root_is_that_of_the_checkout_one_stands_in() -> std::io::Result<()> {
+        let checkout = tempfile::tempdir()?;
+        let inner = checkout.path().join("crates/a/src");
+        fs::create_dir_all(&inner)?;
+        assert_eq!(root_above(&inner), None);
+        fs::create_dir(checkout.path().join("xtask"))?;
+        fs::write(checkout.path().join("xtask/Cargo.toml"), "")?;
+        assert_eq!(root_above(&inner), Some(checkout.path()));
+        Ok(())
+    }
 }

@@ -159,9 +159,10 @@ impl AdminError {
     pub fn hint(&self) -> Option<String> {
         Some(match &*self.kind {
             AdminErrorKind::Unreachable { tried } => tried.last()?.hint()?.to_owned(),
+            // A broker that just died is in the metadata for a while, and looks like this.
             AdminErrorKind::ListenerUnreachable { broker, host, port, .. } => format!(
-                "broker {broker} tells clients to use {host}:{port}: set its advertised.listeners to an address that \
-                 this machine can reach, or make that one reachable"
+                "is broker {broker} up? if it is, its advertised.listeners tells clients to use {host}:{port}, which \
+                 this machine must be able to reach"
             ),
             AdminErrorKind::Wire(error) => error.hint()?.to_owned(),
             AdminErrorKind::Denied { operation, resource, .. } => {

@@ -2,12 +2,14 @@
 //!
 //! [`apply`] looks at the cluster, holds it against every contract of the plan, and refuses before it changes
 //! anything. Then it makes the difference, reads the cluster back, and returns a [`Receipt`]. A second run finds no
-//! difference and changes nothing. Nothing is ever deleted.
+//! difference and changes nothing. Nothing is ever deleted. [`doctor()`] only looks, and says what it found.
 
 mod apply;
+mod doctor;
 mod error;
 mod receipt;
 
 pub use apply::{ApplyOptions, Existing, Mode, apply};
+pub use doctor::{Check, DoctorReport, Outcome, doctor};
 pub use error::{ApplyError, ApplyErrorKind};
 pub use receipt::{Done, Receipt};

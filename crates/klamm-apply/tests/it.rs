@@ -1,100 +1,69 @@
-//! Applying plans to real Kafka. The cluster is the one that `KLAMM_TEST_CLUSTER` names, or one of this test's own.
+//! Applying and doctoring, over the embedded broker and over real Kafka.
 
-mod on_real_kafka {
-    use std::path::Path;
-    use std::time::Duration;
+mod it {
+    pub(super) mod applying;
+    pub(super) mod doctoring;
+}
 
-    use anyhow::{Context, Result, ensure};
-    use klamm_admin::{Admin, ClientOptions};
-    use klamm_apply::{ApplyErrorKind, ApplyOptions, Existing, Mode, apply};
-    use klamm_plan::spec::{SpecSet, parse};
-    use klamm_plan::{Plan, PlanOptions, plan};
-    use klamm_testkit::{Kafka, KafkaOptions, eventually};
+use it::applying::{
+    a_dry_run_changes_nothing, a_plan_for_another_cluster_is_refused, a_second_apply_changes_nothing,
+    a_topic_with_other_settings_is_left_alone_unless_asked, what_cannot_be_changed_in_place_is_a_conflict,
+};
+use it::doctoring::{a_healthy_cluster_has_nothing_to_mend, each_address_is_tried_by_itself};
+use it::{applying, doctoring};
+use klamm_testkit::{Cluster, scenarios, unique};
 
-    const ADJUST: ApplyOptions = ApplyOptions { existing: Existing::Adjust, mode: Mode::Apply };
-    const REFUSE: ApplyOptions = ApplyOptions { existing: Existing::Refuse, mode: Mode::Apply };
+scenarios!(
+    a_second_apply_changes_nothing,
+    a_dry_run_changes_nothing,
+    a_topic_with_other_settings_is_left_alone_unless_asked,
+    what_cannot_be_changed_in_place_is_a_conflict,
+    a_plan_for_another_cluster_is_refused,
+    a_healthy_cluster_has_nothing_to_mend,
+    each_address_is_tried_by_itself,
+);
 
-    fn cluster() -> Result<Kafka> {
-        match std::env::var_os("KLAMM_TEST_CLUSTER").filter(|dir| !dir.is_empty()) {
-            Some(dir) => Kafka::open(Path::new(&dir)),
-            None => {
-                Kafka::start(KafkaOptions { name: "apply".into(), brokers: 3, ..KafkaOptions::default() })
-            }
+#[tokio::test]
+async fn nobody_there_is_said_once_and_the_rest_is_not_evaluated() -> anyhow::Result<()> {
+    doctoring::nobody_there_is_said_once_and_the_rest_is_not_evaluated().await
+}
+
+mod faults {
+    mod on_embedded {
+        use anyhow::{Context, Result, ensure};
+        use klamm_apply::{ApplyErrorKind, apply};
+        use klamm_broker::{Api, Fault};
+        use klamm_kafka::ErrorCode;
+        use klamm_testkit::{Tier, run, unique};
+
+        use crate::applying::{REFUSE, a_weak_cluster_is_refused_before_anything_changes, admin, planned};
+
+        #[test]
+        fn a_weak_cluster_is_refused() -> Result<()> {
+            run(Tier::Embedded, a_weak_cluster_is_refused_before_anything_changes)
         }
-    }
 
-    async fn planned(admin: &Admin, topic: &str, retain: &str) -> Result<Plan> {
-        let text = format!(
-            "klamm: 1\nservice: {topic}\ntopics:\n  {topic}:\n    consistency: strong\n    \
-             survive: {{ brokers: 1 }}\n    order: per_key\n    key: id\n    \
-             write: {{ rate: 1 MB/s, record: 1 KB, peak: 2x }}\n    retain: {retain}\n"
-        );
-        let spec = parse("klamm.yaml", &text).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
-        let facts = admin.facts(&[topic.to_owned()]).await?;
-        let options = PlanOptions { facts: Some(&facts), ..PlanOptions::default() };
-        plan(&SpecSet::from(spec), &options).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))
-    }
-
-    fn name(prefix: &str) -> String {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        format!("{prefix}-{:x}", now.as_nanos())
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_second_apply_changes_nothing_and_a_changed_spec_is_brought_over() -> Result<()> {
-        let kafka = tokio::task::spawn_blocking(cluster).await??;
-        let admin = Admin::connect(&ClientOptions::new([kafka.bootstrap()])).await?;
-        let topic = name("orders");
-
-        let first = apply(&admin, &planned(&admin, &topic, "7d").await?, &ADJUST).await?;
-        ensure!(first.done.len() == 1, "{first:?}");
-        let facts = admin.facts(std::slice::from_ref(&topic)).await?;
-        let live = facts.topics.get(&topic).context("the topic exists")?;
-        ensure!(live.partitions.iter().all(|p| p.replicas.len() == 3 && p.isr.len() == 3), "{live:?}");
-
-        let plan = planned(&admin, &topic, "7d").await?;
-        let second = apply(&admin, &plan, &ADJUST).await?;
-        ensure!(second.done.is_empty() && second.unchanged == [topic.clone()], "{second:?}");
-
-        let changed = planned(&admin, &topic, "3d").await?;
-        let refused =
-            apply(&admin, &changed, &REFUSE).await.err().context("existing topics are left alone")?;
-        ensure!(matches!(refused.kind(), ApplyErrorKind::Differs { .. }), "{refused}");
-        let adjusted = apply(&admin, &changed, &ADJUST).await?;
-        ensure!(!adjusted.done.is_empty(), "{adjusted:?}");
-        ensure!(apply(&admin, &changed, &REFUSE).await?.done.is_empty());
-        Ok(())
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_lowered_floor_is_refused_by_name_and_mended_by_an_adjusting_apply() -> Result<()> {
-        let kafka = tokio::task::spawn_blocking(cluster).await??;
-        let admin = Admin::connect(&ClientOptions::new([kafka.bootstrap()])).await?;
-        let topic = name("floor");
-        let plan = planned(&admin, &topic, "7d").await?;
-        apply(&admin, &plan, &ADJUST).await?;
-        let lowered = [("min.insync.replicas".to_owned(), Some("1".to_owned()))];
-        admin.alter_configs(&topic, &lowered).await?;
-        // Each broker learns of it in its own time, and any of them may be asked.
-        eventually(Duration::from_secs(20), "the refusal of a lowered floor", async || {
-            apply(&admin, &plan, &REFUSE).await.is_err()
-        })
-        .await?;
-        let refused = apply(&admin, &plan, &REFUSE).await.err().context("a lowered floor is refused")?;
-        match refused.kind() {
-            ApplyErrorKind::Weak { breaches } => {
+        #[test]
+        fn a_failure_on_the_way_carries_the_receipt_of_what_was_done() -> Result<()> {
+            run(Tier::Embedded, async |cluster| {
+                let admin = admin(&cluster).await?;
+                let (one, two) = (unique("one"), unique("two"));
+                let mut plan = planned(&admin, &one).await?;
+                plan.topics.extend(planned(&admin, &two).await?.topics);
+                let broker = cluster.broker().context("embedded")?;
+                // The first creation goes through, the second is refused for good.
+                broker.faults().inject(Api::CreateTopics, 1, Fault::Delay(std::time::Duration::ZERO));
+                broker.faults().inject(Api::CreateTopics, 1, Fault::Error(ErrorCode::POLICY_VIOLATION));
+                let error = apply(&admin, &plan, &REFUSE).await.err().context("the second is refused")?;
+                ensure!(matches!(error.kind(), ApplyErrorKind::Admin(_)), "{error:?}");
                 ensure!(
-                    breaches.iter().any(|(_, breach)| breach.setting == "min.insync.replicas"),
-                    "{breaches:?}"
+                    error.done().done.len() == 1 && error.done().done[0].change.topic == one,
+                    "{error:?}"
                 );
-            }
-            other => anyhow::bail!("{other:?}"),
+                let again = apply(&admin, &plan, &REFUSE).await?;
+                ensure!(again.done.len() == 1 && again.unchanged == [one], "{again:?}");
+                Ok(())
+            })
         }
-        apply(&admin, &plan, &ADJUST).await?;
-        eventually(Duration::from_secs(20), "a plan without a difference", async || {
-            apply(&admin, &plan, &REFUSE).await.map(|receipt| receipt.done.is_empty()).unwrap_or(false)
-        })
-        .await?;
-        Ok(())
     }
 }

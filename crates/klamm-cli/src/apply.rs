@@ -4,11 +4,12 @@ use klamm_apply::{ApplyOptions, Existing, Mode};
 
 use crate::args::ApplyArgs;
 use crate::failure::{Exit, Outcome};
-use crate::{connect, load, screen};
+use crate::load::{self, WhenMissing};
+use crate::{connect, screen};
 
 /// Plans against the live cluster and brings it to the plan; exit code 1 when a dry run finds something to change.
 pub async fn run(args: &ApplyArgs) -> Outcome {
-    let loaded = load::load(&args.spec)?;
+    let loaded = load::load(&args.spec, WhenMissing::Refuse)?;
     let options = connect::options(&args.cluster, &loaded)?;
     let admin = connect::connect(&options).await?;
     let facts = admin.facts(&loaded.topics()).await.map_err(|error| connect::failed(&error))?;

@@ -1,5 +1,6 @@
 //! The command line, declared once: help, completions and the man page are generated from it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,12 +21,18 @@ pub struct Cli {
 /// What klamm does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Plan, apply and run the order service, and prove its guarantees record by record
+    Up(UpArgs),
     /// Write a commented klamm.yaml to start from
     Init(InitArgs),
     /// Print every setting at every layer with its reason
     Plan(PlanArgs),
     /// Create topics and set configuration so that the cluster agrees with the plan
     Apply(ApplyArgs),
+    /// Try everything that the spec needs from this machine, one by one
+    Doctor(DoctorArgs),
+    /// Run the embedded broker alone (one node, for development and tests, never for production)
+    Broker(BrokerArgs),
     /// About the spec file itself
     Spec {
         /// What about it.
@@ -60,7 +67,7 @@ pub enum ProfileArg {
 /// Which spec, for which environment.
 #[derive(Debug, Clone, Args)]
 pub struct SpecArgs {
-    /// Spec files; several plan together. Without one: klamm.yaml here
+    /// Spec files; several plan together. Without one: klamm.yaml here, else the built-in orders example
     #[arg(value_name = "SPEC")]
     pub spec: Vec<PathBuf>,
     /// One of the spec's `environments:`
@@ -80,6 +87,44 @@ pub struct ClusterArgs {
     /// How long to try before giving up on the cluster
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub timeout: Duration,
+}
+
+/// `klamm up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Where the embedded broker and the read view keep their data
+    #[arg(long, value_name = "DIR", default_value = ".klamm", conflicts_with = "ephemeral")]
+    pub data_dir: PathBuf,
+    /// Keep nothing: data goes to a temporary directory that is removed at the end
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// Port of the embedded broker on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0, conflicts_with = "bootstrap")]
+    pub port: u16,
+    /// Stop after this long
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// Stop after this many records; without --rate they go as fast as the cluster takes them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub records: Option<u64>,
+    /// Records a second, or `max` [default: 5000, with --records: max]
+    #[arg(long, value_name = "N|max", value_parser = rate)]
+    pub rate: Option<RateArg>,
+    /// Seed of the generated orders; printed when chosen by klamm
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Plan, apply, and stop there
+    #[arg(long, conflicts_with_all = ["run_for", "records", "rate"])]
+    pub apply_only: bool,
+    /// How long to wait for what is in flight at the end
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub drain: Duration,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// How to print.
@@ -129,6 +174,59 @@ pub struct ApplyArgs {
     pub output: OutputArgs,
 }
 
+/// `klamm doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `klamm broker`.
+#[derive(Debug, Args)]
+pub struct BrokerArgs {
+    /// Address to listen on (loopback unless you know why)
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9092")]
+    pub listen: SocketAddr,
+    /// Where the data lives
+    #[arg(long, value_name = "DIR", default_value = ".klamm/broker", conflicts_with = "ephemeral")]
+    pub data_dir: PathBuf,
+    /// Keep nothing
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// Partitions of topics that are created without a count
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
+    pub partitions: i32,
+    /// Create topics when they are first used
+    #[arg(long)]
+    pub auto_create: bool,
+    /// Acknowledge only what survives a power loss
+    #[arg(long)]
+    pub fsync: bool,
+}
+
+/// How fast to produce.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RateArg {
+    /// Records a second.
+    PerSecond(f64),
+    /// As fast as the cluster takes them.
+    Max,
+}
+
+fn rate(text: &str) -> Result<RateArg, String> {
+    if text == "max" {
+        return Ok(RateArg::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(n) if n.is_finite() && (0.1..=10_000_000.0).contains(&n) => Ok(RateArg::PerSecond(n)),
+        _ => Err("expected records a second from 0.1 to 10000000, or max".to_owned()),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -165,6 +263,15 @@ mod tests {
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         for bad in ["", "s", "-1s", "0s", "10 parsecs", "1e9d", "NaNs"] {
             assert!(duration(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn rates_are_bounded() {
+        assert_eq!(rate("max"), Ok(RateArg::Max));
+        assert_eq!(rate("250"), Ok(RateArg::PerSecond(250.0)));
+        for bad in ["0", "-5", "inf", "NaN", "fast"] {
+            assert!(rate(bad).is_err(), "{bad:?} was taken");
         }
     }
 }

@@ -12,8 +12,21 @@ use crate::args::{ProfileArg, SpecArgs};
 use crate::failure::Failure;
 use crate::screen::render_diagnostics;
 
+/// The example that runs when there is no spec.
+const ORDERS: &str = include_str!("../../../examples/orders/klamm.yaml");
+/// How it is named in what is printed.
+const ORDERS_NAME: &str = "examples/orders/klamm.yaml";
 /// A spec is a page; a file that is larger was named by mistake.
 const LARGEST_SPEC_BYTES: u64 = 1 << 20;
+
+/// What to do when no spec is named and there is no klamm.yaml here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenMissing {
+    /// Take the built-in orders example.
+    Example,
+    /// Say so.
+    Refuse,
+}
 
 /// Specs with the text that diagnostics point into.
 #[derive(Debug)]
@@ -29,7 +42,7 @@ pub struct Loaded {
 }
 
 /// Reads what `args` name.
-pub fn load(args: &SpecArgs) -> Result<Loaded, Failure> {
+pub fn load(args: &SpecArgs, missing: WhenMissing) -> Result<Loaded, Failure> {
     let mut sources = BTreeMap::new();
     let mut specs = Vec::new();
     let mut wrong = Vec::new();
@@ -42,8 +55,12 @@ pub fn load(args: &SpecArgs) -> Result<Loaded, Failure> {
         }
     }
     if named.is_empty() {
-        return Err(Failure::new("there is no klamm.yaml here")
-            .hint("`klamm init` writes one to start from; or name a file"));
+        if missing == WhenMissing::Refuse {
+            return Err(Failure::new("there is no klamm.yaml here")
+                .hint("`klamm init` writes one to start from; or name a file"));
+        }
+        sources.insert(ORDERS_NAME.to_owned(), ORDERS.to_owned());
+        specs.push(spec::parse(ORDERS_NAME, ORDERS).map_err(|wrong| refused(&wrong, &sources))?);
     }
     let set =
         if wrong.is_empty() { SpecSet::new(specs) } else { Err(wrong) }.map_err(|w| refused(&w, &sources))?;

@@ -2,20 +2,27 @@
 
 mod apply;
 mod args;
+mod broker;
 mod connect;
+mod doctor;
 mod failure;
 mod init;
 mod load;
 mod plan;
 mod screen;
+mod up;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command, SpecCommand};
 use crate::failure::{Exit, Failure, Json, Outcome};
+
+/// What background work gets at the end.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,9 +38,12 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Outcome {
     match cli.command {
+        Command::Up(args) => in_runtime(up::run(&args)),
         Command::Init(args) => init::run(&args),
         Command::Plan(args) => in_runtime(plan::run(&args)),
         Command::Apply(args) => in_runtime(apply::run(&args)),
+        Command::Doctor(args) => in_runtime(doctor::run(&args)),
+        Command::Broker(args) => in_runtime(broker::run(&args)),
         Command::Spec { what: SpecCommand::Schema } => print(klamm_plan::json_schema().as_bytes()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -58,16 +68,21 @@ fn print(text: &[u8]) -> Outcome {
 }
 
 fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?
-        .block_on(work)
+        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
+    let outcome = runtime.block_on(work);
+    // What still runs has no one to answer to: a look-up of a name may take longer than anybody waits.
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    outcome
 }
 
 impl Cli {
     fn json(&self) -> Json {
         let output = match &self.command {
+            Command::Up(args) => args.output,
+            Command::Doctor(args) => args.output,
             Command::Plan(args) => args.output,
             Command::Apply(args) => args.output,
             _ => return Json::No,

@@ -2,11 +2,12 @@
 
 use crate::args::PlanArgs;
 use crate::failure::{Exit, Outcome};
-use crate::{connect, load, screen};
+use crate::load::{self, WhenMissing};
+use crate::{connect, screen};
 
 /// Plans from the spec alone, or with `--bootstrap` against what the cluster is.
 pub async fn run(args: &PlanArgs) -> Outcome {
-    let loaded = load::load(&args.spec)?;
+    let loaded = load::load(&args.spec, WhenMissing::Refuse)?;
     let facts = if args.cluster.bootstrap.is_empty() {
         None
     } else {

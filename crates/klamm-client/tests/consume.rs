@@ -13,6 +13,7 @@ scenarios!(
     a_held_batch_stops_the_fetching_of_its_partition_only,
     a_second_member_gets_partitions_after_the_first_let_go,
     a_paused_partition_hands_nothing_over,
+    a_partition_that_comes_back_delivers_again,
 );
 
 /// Fills each partition with `each` records whose values are their offsets.
@@ -116,5 +117,37 @@ async fn a_paused_partition_hands_nothing_over(cluster: Cluster) -> Result<()> {
     reader.consumer.resume([&paused]);
     reader.read(4).await?;
     ensure!(reader.read[&paused].len() == 2);
+    Ok(())
+}
+
+async fn a_partition_that_comes_back_delivers_again(cluster: Cluster) -> Result<()> {
+    let topic = setup::topic(&cluster, 2).await?;
+    fill(&cluster, &topic, 2, 1).await?;
+    let mut stays = Reader::join(&cluster, setup::consumer_options(&topic, &topic)).await?;
+    stays.read(2).await?;
+    let all = |offset| {
+        let position =
+            |partition| Position { partition: TopicPartition::new(topic.as_str(), partition), offset };
+        vec![position(0), position(1)]
+    };
+    stays.consumer.commit(all(1)).await?;
+    // Another member comes, takes one of the two partitions, and goes.
+    let mut other = Reader::join(&cluster, setup::consumer_options(&topic, &topic)).await?;
+    let mut owned = 2;
+    while owned != 1 {
+        if let Event::Assigned(partitions) = stays.event().await? {
+            owned = partitions.len();
+        }
+    }
+    let Event::Assigned(_) = other.event().await? else { bail!("the other member was not assigned") };
+    ensure!(other.consumer.close(setup::SOON).await, "closing took too long");
+    while owned != 2 {
+        if let Event::Assigned(partitions) = stays.event().await? {
+            owned = partitions.len();
+        }
+    }
+    fill(&cluster, &topic, 2, 1).await?;
+    stays.read(4).await?;
+    ensure!(stays.read.values().all(|records| records.len() == 2), "{:?}", stays.read);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use klamm_broker::{Api, Fault};
+use klamm_broker::{Api, BrokerConfig, Fault};
 use klamm_client::{Effect, ProduceError, ProduceErrorKind, Producer, ProducerOptions, Receipt, Record};
 use klamm_kafka::ErrorCode;
 use klamm_testkit::Cluster;
@@ -113,5 +113,17 @@ async fn a_broker_that_is_gone_ends_the_send_within_its_timeout_and_says_so() ->
     let error = producer.send(Record::new(&topic).value("v")).await?.await.err().context("acknowledged")?;
     ensure!(matches!(error.kind(), ProduceErrorKind::TimedOut { last_answer: Some(_), .. }), "{error}");
     ensure!(error.effect() == Effect::Unknown && started.elapsed() < Duration::from_secs(10), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_that_does_not_exist_is_told_and_not_made() -> Result<()> {
+    let mut config = BrokerConfig::default();
+    config.auto_create_topics = false;
+    let cluster = Cluster::embedded_with(config).await?;
+    let producer = setup::producer(&cluster).await?;
+    let error = producer.send(Record::new("missing")).await.err().context("accepted")?;
+    ensure!(matches!(error.kind(), ProduceErrorKind::UnknownTopic) && !error.is_retryable(), "{error}");
+    ensure!(error.effect() == Effect::None && error.to_string().starts_with("missing: "), "{error}");
     Ok(())
 }

@@ -24,7 +24,7 @@ pub async fn topic(cluster: &Cluster, partitions: i32) -> Result<String> {
     let replication_factor = i16::try_from(cluster.brokers().min(3))?;
     let topic = NewTopic { name: name.clone(), partitions, replication_factor, configs: Vec::new() };
     admin.create_topics(&[topic], Mode::Execute).await?;
-    admin.wait_until_ready(&[name.clone()], SOON).await?;
+    admin.wait_until_ready(std::slice::from_ref(&name), SOON).await?;
     Ok(name)
 }
 

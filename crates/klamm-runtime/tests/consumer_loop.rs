@@ -44,7 +44,7 @@ async fn a_killed_consumer_resumes_without_loss(cluster: Cluster) -> Result<()> 
     let judge = Judge::new();
     judge.send(&cluster, &topic, 10, 0, 50).await?;
     let slow = |_: RecordId| async {
-            // tidy: allow(work that takes time is what is tested)
+        // tidy: allow(the work takes time, which nobody waits for)
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
     };

@@ -39,7 +39,10 @@ async fn a_weak_topic_is_refused_with_its_breaches(cluster: Cluster) -> Result<(
     let ConnectErrorKind::Weak { breaches, .. } = error.kind() else { panic!("{error}") };
     ensure!(breaches.iter().any(|breach| breach.layer == Layer::Topic), "{breaches:#?}");
     ensure!(breaches.iter().all(|breach| !breach.consequence.is_empty()), "{breaches:#?}");
-    ensure!(!error.is_retryable() && error.to_string().contains("min.insync.replicas"), "{error}");
+    ensure!(
+        !error.is_retryable() && error.to_string().contains("replication factor is 1, needed is 3"),
+        "{error}"
+    );
     Ok(())
 }
 

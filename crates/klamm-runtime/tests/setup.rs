@@ -23,7 +23,7 @@ pub async fn topic(cluster: &Cluster, partitions: i32, replication_factor: i16) 
     let admin = Admin::connect(&options(cluster)).await?;
     let topic = NewTopic { name: name.clone(), partitions, replication_factor, configs: Vec::new() };
     admin.create_topics(&[topic], Mode::Execute).await?;
-    admin.wait_until_ready(&[name.clone()], SOON).await?;
+    admin.wait_until_ready(std::slice::from_ref(&name), SOON).await?;
     Ok(name)
 }
 

@@ -3,19 +3,26 @@
 use std::env;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use klamm_broker::{Broker, BrokerConfig};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use xtask::kafka::{Controller, Kafka, KafkaOptions};
+
+use crate::eventually;
 
 /// Names a cluster's folder that `cargo xtask kafka up` has made: tests share that one instead of starting their own.
 pub const SHARED_CLUSTER: &str = "KLAMM_TEST_CLUSTER";
 
 /// Brokers of the real cluster that scenarios share.
 const SHARED_BROKERS: u8 = 3;
+
+/// How long a dropped embedded broker may take to be gone.
+const GONE_BOUND: Duration = Duration::from_secs(10);
 
 /// Where a scenario runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +41,7 @@ pub struct Cluster {
 
 #[derive(Debug)]
 enum Inner {
-    Embedded(Embedded),
+    Embedded(Box<Embedded>),
     Real { kafka: Arc<Kafka>, shared: bool },
 }
 
@@ -46,7 +53,7 @@ impl Cluster {
 
     /// An embedded broker as configured; a missing data directory is made, so that the broker can be started again.
     pub async fn embedded_with(config: BrokerConfig) -> Result<Cluster> {
-        Ok(Cluster { inner: Inner::Embedded(Embedded::start(config).await?) })
+        Ok(Cluster { inner: Inner::Embedded(Box::new(Embedded::start(config).await?)) })
     }
 
     /// A real cluster that belongs to this test alone, which may kill its nodes.
@@ -65,7 +72,8 @@ impl Cluster {
     /// `KLAMM_TEST_CLUSTER` names its folder. Its nodes are nobody's to stop.
     pub async fn shared() -> Result<Cluster> {
         static SHARED: OnceCell<Arc<Kafka>> = OnceCell::const_new();
-        let kafka = SHARED.get_or_try_init(|| async { spawn_blocking(start_shared).await?.map(Arc::new) }).await?;
+        let kafka =
+            SHARED.get_or_try_init(|| async { spawn_blocking(start_shared).await?.map(Arc::new) }).await?;
         Ok(Cluster { inner: Inner::Real { kafka: kafka.clone(), shared: true } })
     }
 
@@ -195,8 +203,15 @@ impl Embedded {
         let broker = self.slot().take().context("the broker does not run")?;
         let Some(broker) = Arc::into_inner(broker) else { bail!("a test still holds the broker's handle") };
         match how {
-            End::Drop => drop(broker),
-            End::Shutdown => broker.shutdown().await,
+            End::Drop => {
+                drop(broker);
+                // A drop does not block: the listener goes when its task next runs.
+                eventually(GONE_BOUND, "the broker to be gone", async || {
+                    TcpStream::connect(&self.address).await.is_err()
+                })
+                .await?;
+            }
+            End::Shutdown => broker.shutdown().await?,
         }
         Ok(())
     }

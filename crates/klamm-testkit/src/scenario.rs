@@ -57,9 +57,17 @@ pub fn run_on_real<F>(
 where
     F: Future<Output = Result<()>>,
 {
+    run_on_real_with(crate::KafkaOptions { brokers, controller, ..crate::KafkaOptions::default() }, scenario)
+}
+
+/// Runs a scenario on a real cluster of its own, made as the options say.
+pub fn run_on_real_with<F>(options: crate::KafkaOptions, scenario: impl FnOnce(Cluster) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
     in_runtime(async {
-        let cluster = Cluster::real(brokers, controller).await?;
-        scenario(cluster).await
+        let options = crate::KafkaOptions { name: "test".into(), ..options };
+        scenario(Cluster::real_with(options).await?).await
     })
 }
 
@@ -74,7 +82,9 @@ pub fn unique(prefix: &str) -> String {
 fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime: Runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
-        tokio::time::timeout(BOUND, work).await.with_context(|| format!("the scenario still runs after {BOUND:?}"))?
+        tokio::time::timeout(BOUND, work)
+            .await
+            .with_context(|| format!("the scenario still runs after {BOUND:?}"))?
     });
     // What a failed scenario left running must not keep the test from ending.
     runtime.shutdown_timeout(Duration::from_secs(2));

@@ -24,11 +24,15 @@ pub enum SendEffect {
 /// that a read of the log finds (each partition in the order of its offsets), and [`processed`](Checker::processed) for
 /// each time that a handler finished it. The four may come interleaved.
 ///
-/// Memory is bounded by the number of keys and of gaps: what arrived is kept as ranges of sequence numbers.
+/// Memory is bounded by the number of keys and of gaps: what arrived is kept as ranges of sequence numbers. A writer
+/// whose keys end says so by [`closed`](Checker::closed): a key of which every record has arrived everywhere is then
+/// only remembered as done, so a run may go on for as long as it likes.
 #[derive(Debug, Clone)]
 pub struct Checker {
     run: u64,
     keys: HashMap<u64, KeyState>,
+    /// Keys that were closed, and of which every record was sent, acknowledged, stored and processed.
+    settled: Intervals,
     /// Counts that grow as events come; those that need the whole run are computed by `verdict`.
     counts: Verdict,
     examples: HashMap<Fault, Vec<Example>>,
@@ -49,6 +53,8 @@ struct KeyState {
     receipt_sum: u64,
     stored_sum: u64,
     unsure: Option<Box<Unsure>>,
+    /// The number of its records, once the writer has sent the last one.
+    closed: Option<u64>,
 }
 
 /// The rare part of a key: records whose sends failed.
@@ -66,7 +72,13 @@ struct Unsure {
 impl Checker {
     /// A checker for the records of `run`; those of other runs are only counted.
     pub fn new(run: u64) -> Checker {
-        Checker { run, keys: HashMap::new(), counts: Verdict::default(), examples: HashMap::new() }
+        Checker {
+            run,
+            keys: HashMap::new(),
+            settled: Intervals::default(),
+            counts: Verdict::default(),
+            examples: HashMap::new(),
+        }
     }
 
     /// The record was handed to the producer, for the first time or again after a failure.
@@ -77,6 +89,7 @@ impl Checker {
             unsure.resent.insert(id.seq);
         }
         self.counts.sent += u64::from(first);
+        self.settle(id.key);
     }
 
     /// The record has a receipt. A negative offset means that the broker did not name the place.
@@ -89,6 +102,13 @@ impl Checker {
             key.receipt_sum = key.receipt_sum.wrapping_add(fingerprint(id.seq, partition, offset));
         }
         self.counts.acknowledged += u64::from(first);
+        self.settle(id.key);
+    }
+
+    /// The writer has sent all records of `key`, numbered from 0 to below `records`.
+    pub fn closed(&mut self, key: u64, records: u64) {
+        self.keys.entry(key).or_default().closed = Some(records);
+        self.settle(key);
     }
 
     /// The send failed; `effect` says whether the record may be in the log all the same.
@@ -104,8 +124,11 @@ impl Checker {
 
     /// A read of the log found the record. Call it in the order of the offsets of each partition.
     pub fn stored(&mut self, id: RecordId, partition: i32, offset: i64) {
-        let Some(key) = self.key(id) else { return };
         let place = Some((partition, offset));
+        if self.is_settled(id) {
+            return self.count(Fault::Duplicated, true, id, place);
+        }
+        let Some(key) = self.key(id) else { return };
         let resent = key.unsure.as_ref().is_some_and(|unsure| unsure.resent.contains(id.seq));
         if !key.stored.insert(id.seq) {
             self.counts.resent_copies += u64::from(resent);
@@ -122,10 +145,14 @@ impl Checker {
         self.count(Fault::Misplaced, misplaced, id, place);
         // Two partitions have no order between them: a misplaced record is one fault, not two.
         self.count(Fault::ReorderedStored, reordered && !misplaced, id, place);
+        self.settle(id.key);
     }
 
     /// A handler finished the record.
     pub fn processed(&mut self, id: RecordId) {
+        if self.is_settled(id) {
+            return self.count(Fault::Repeated, true, id, None);
+        }
         let Some(key) = self.key(id) else { return };
         if !key.processed.insert(id.seq) {
             self.count(Fault::Repeated, true, id, None);
@@ -138,6 +165,7 @@ impl Checker {
         }
         self.counts.processed += 1;
         self.count(Fault::ReorderedProcessed, reordered, id, None);
+        self.settle(id.key);
     }
 
     /// What the run comes to so far. Call it when the log has been read and the consumers have stopped: whatever is
@@ -184,6 +212,18 @@ impl Checker {
         Some(self.keys.entry(id.key).or_default())
     }
 
+    fn is_settled(&self, id: RecordId) -> bool {
+        id.run == self.run && self.settled.contains(id.key)
+    }
+
+    /// Forgets a key of which nothing can be missing any more.
+    fn settle(&mut self, key: u64) {
+        if self.keys.get(&key).is_some_and(KeyState::is_settled) {
+            self.settled.insert(key);
+            self.keys.remove(&key);
+        }
+    }
+
     fn count(&mut self, fault: Fault, happened: bool, id: RecordId, place: Option<(i32, i64)>) {
         if !happened {
             return;
@@ -208,6 +248,15 @@ impl Checker {
 impl KeyState {
     fn unsure(&mut self) -> &mut Unsure {
         self.unsure.get_or_insert_default()
+    }
+
+    fn is_settled(&self) -> bool {
+        let Some(records) = self.closed else { return false };
+        let all = Intervals::One((0, records));
+        let sets = [&self.sent, &self.acknowledged, &self.stored, &self.processed];
+        self.unsure.is_none()
+            && sets.into_iter().all(|set| *set == all)
+            && self.receipt_sum == self.stored_sum
     }
 
     fn failed_in_the_end(&self) -> u64 {

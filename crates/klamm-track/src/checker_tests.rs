@@ -194,7 +194,54 @@ fn the_json_form_of_a_verdict_reads_back() {
     assert_eq!(serde_json::from_str::<Verdict>(&json).unwrap(), verdict);
 }
 
+#[test]
+fn a_closed_key_is_forgotten_when_all_of_it_arrived_and_a_late_copy_is_still_caught() {
+    let mut checker = Checker::new(RUN);
+    for seq in 0..3 {
+        checker.sent(id(5, seq));
+        checker.stored(id(5, seq), 0, seq as i64);
+        checker.processed(id(5, seq));
+    }
+    checker.closed(5, 3);
+    for seq in 0..3 {
+        assert_eq!(checker.keys.len(), 1, "record {seq} is not acknowledged yet");
+        checker.acknowledged(id(5, seq), 0, seq as i64);
+    }
+    assert!(checker.keys.is_empty());
+    checker.stored(id(5, 1), 0, 9);
+    checker.processed(id(5, 1));
+    let verdict = checker.verdict();
+    assert_eq!((verdict.stored, verdict.duplicated, verdict.repeated), (3, 1, 1));
+}
+
 proptest! {
+    #[test]
+    fn closing_keys_changes_no_verdict(
+        records in prop::collection::vec(0u64..9, 1..100),
+        tampering in prop::collection::vec((0u8..3, any::<prop::sample::Index>()), 0..6),
+    ) {
+        let mut run = Run::sound(&records);
+        for (what, at) in tampering {
+            match what {
+                0 if !run.log.is_empty() => drop(run.log.remove(at.index(run.log.len()))),
+                1 if !run.log.is_empty() => run.log.push(run.log[at.index(run.log.len())]),
+                2 if !run.processed.is_empty() => run.processed.push(run.processed[at.index(run.processed.len())]),
+                _ => {}
+            }
+        }
+        let mut closing = Checker::new(RUN);
+        for (id, partition, offset) in &run.acknowledged {
+            closing.sent(*id);
+            closing.acknowledged(*id, *partition, *offset);
+        }
+        for key in 0..9 {
+            closing.closed(key, records.iter().filter(|of| **of == key).count() as u64);
+        }
+        run.log.iter().for_each(|(id, partition, offset)| closing.stored(*id, *partition, *offset));
+        run.processed.iter().for_each(|id| closing.processed(*id));
+        prop_assert_eq!(closing.verdict(), run.verdict());
+    }
+
     #[test]
     fn a_sound_run_holds_under_every_delivery(records in prop::collection::vec(0u64..9, 0..200)) {
         let verdict = Run::sound(&records).verdict();

@@ -81,7 +81,7 @@ impl WireError {
             K::Security { .. } => "check the paths and the contents of the PEM files",
             K::AuthenticationFailed { .. } => "check user name, password and mechanism",
             K::MechanismUnsupported { .. } => "choose one of the mechanisms that the broker offers",
-            K::UnsupportedVersion { .. } => "klamm needs Apache Kafka 2.1 or later",
+            K::UnsupportedVersion { .. } => "klamm needs Apache Kafka 2.3 or later",
             K::Timeout { .. }
             | K::Closed { .. }
             | K::FrameTooLarge { .. }

@@ -1,8 +1,8 @@
 //! Length-prefixed frames with a maximum: what travels on a connection in both directions.
 
-use std::io;
+use std::io::{self, IoSlice};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The most that is set aside for a frame before its bytes arrive: a peer that only claims a length pays for it first.
@@ -110,8 +110,18 @@ where
 {
     let size = i32::try_from(payload.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "frame exceeds 2 GiB"))?;
-    writer.write_all(&size.to_be_bytes()).await?;
-    writer.write_all(payload).await
+    // Length and payload in one call: two would be two packets on a connection without delay.
+    let prefix = size.to_be_bytes();
+    let mut frame = Buf::chain(prefix.as_slice(), payload);
+    while frame.has_remaining() {
+        let mut slices = [IoSlice::new(&[]); 2];
+        let count = frame.chunks_vectored(&mut slices);
+        match writer.write_vectored(&slices[..count]).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => frame.advance(written),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

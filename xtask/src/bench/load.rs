@@ -36,8 +36,8 @@ pub(super) fn produce(root: &Path, load: &Load) -> Result<()> {
     comparison.publish(root, &command_line("produce", load))
 }
 
-/// Ours is the example `bench_consume` of klamm-client, the peer Kafka's own `ConsumerPerformance`. Both count from
-/// before they join their group until the last record, and both read what our producer wrote.
+/// Ours is the example `bench_consume` of klamm-client, the peer Kafka's own `ConsumerPerformance`. Neither counts the
+/// time that joining the group takes; both read what our producer wrote. The JVM of the peer starts cold.
 pub(super) fn consume(root: &Path, load: &Load) -> Result<()> {
     let bench = Bench::prepare(root, &["bench_produce", "bench_consume"])?;
     let topic = bench.topic("consume")?;
@@ -49,7 +49,7 @@ pub(super) fn consume(root: &Path, load: &Load) -> Result<()> {
     for round in 1..=load.rounds.rounds {
         let mut ours = bench.example("bench_consume");
         ours.args(["--bootstrap", &bench.kafka.bootstrap(), "--topic", &topic]);
-        ours.args(["--group", &format!("klamm-{round}"), "--records", &load.records.to_string()]);
+        ours.args(["--records", &load.records.to_string()]);
         let ours = ours.json()?;
         comparison.add([ours, bench.consumer_performance(&topic, round, load.records)?]);
     }
@@ -80,7 +80,7 @@ impl Bench<'_> {
     }
 
     fn topic(&self, name: &str) -> Result<String> {
-        self.kafka.raw(1)?.create_topic(name, PARTITIONS, REPLICAS)?;
+        self.kafka.raw(1)?.create_topic(name, PARTITIONS, REPLICAS, &[])?;
         Ok(name.to_owned())
     }
 
@@ -111,15 +111,15 @@ impl Bench<'_> {
     }
 }
 
-/// The fifth column is the number of records, the sixth is records a second over all of the time.
+/// The fifth column is the number of records; the last is records a second without the time to join the group.
 fn parse_consumer_performance(text: &str) -> Result<Sample> {
-    let line = text.lines().rev().find(|line| line.split(", ").count() >= 10);
+    let line = text.lines().rev().find(|line| line.split(", ").count() == 10);
     let line = line.with_context(|| format!("ConsumerPerformance printed no figures: {text:?}"))?;
     let column = |index: usize| {
         let text = line.split(", ").nth(index).unwrap_or_default().trim();
         text.parse::<f64>().with_context(|| format!("column {index} of {line:?} is no number"))
     };
-    let (records, rate) = (column(4)?, column(5)?);
+    let (records, rate) = (column(4)?, column(9)?);
     ensure!(rate > 0.0, "ConsumerPerformance read nothing: {line:?}");
     Ok(Sample { value: rate, seconds: records / rate, cpu_seconds: None })
 }
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn consumer_performances_last_line_is_read() -> Result<()> {
-        let text = "WARNING: x\n2026-01-01 00:00:00:000, 2026-01-01 00:00:02:000, 95.3, 47.6, 1000000, 500000.0, 3, 1997, 47.7, 500751.1\n";
+        let text = "WARNING: x\n2026-01-01 00:00:00:000, 2026-01-01 00:00:02:000, 95.3, 47.6, 1000000, 400000.0, 500, 2000, 47.7, 500000.0\n";
         let sample = parse_consumer_performance(text)?;
         assert_eq!((sample.value, sample.seconds), (500_000.0, 2.0));
         assert!(parse_consumer_performance("nothing").is_err());

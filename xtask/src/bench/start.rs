@@ -59,7 +59,7 @@ fn sample(took: Duration) -> Sample {
 fn first_record(port: u16, start: Instant, mut has_ended: impl FnMut() -> bool) -> Result<Duration> {
     let attempt = || {
         let mut broker = Raw::connect(port)?;
-        broker.create_topic("first", 1, 1)?;
+        broker.create_topic("first", 1, 1, &[])?;
         broker.produce_one("first", b"hello")
     };
     loop {

@@ -90,6 +90,7 @@ pub fn spawn_logged(command: &mut Command, log: &Path) -> Result<Child> {
 /// of its standard input, whose other side only that program holds. It kills only processes that name `dir`, then
 /// removes the folder.
 pub fn spawn_guard(dir: &Path) -> Result<Child> {
+    // A process that is being killed may still add a file while its folder is removed: hence more than one attempt.
     const SCRIPT: &str = r#"
         read -r _
         for file in "$0"/node-*/pid; do
@@ -97,7 +98,11 @@ pub fn spawn_guard(dir: &Path) -> Result<Child> {
             read -r pid _ < "$file"
             grep -qF "$0/" "/proc/$pid/cmdline" 2>/dev/null && kill -KILL "$pid" 2>/dev/null
         done
-        [ -n "$KLAMM_KEEP" ] || rm -rf "$0"
+        [ -n "$KLAMM_KEEP" ] && exit
+        for attempt in 1 2 3 4 5 6 7 8 9 10; do
+            rm -rf "$0" && exit
+            sleep 0.2
+        done
     "#;
     Command::new("sh")
         .args(["-c", SCRIPT])

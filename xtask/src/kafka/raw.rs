@@ -43,9 +43,17 @@ impl Raw {
     }
 
     /// Creates a topic; one that exists already is left as it is.
-    pub fn create_topic(&mut self, name: &str, partitions: i32, replicas: i16) -> Result<()> {
-        // CreateTopics 2: no assignments, no configs, 10 s, not only validated.
-        let topic = Body::default().i32(1).string(name).i32(partitions).i16(replicas).i32(0).i32(0);
+    pub fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        replicas: i16,
+        configs: &[(&str, &str)],
+    ) -> Result<()> {
+        // CreateTopics 2: no assignments, 10 s, not only validated.
+        let topic = Body::default().i32(1).string(name).i32(partitions).i16(replicas).i32(0);
+        let topic = topic.i32(i32::try_from(configs.len())?);
+        let topic = configs.iter().fold(topic, |topic, (name, value)| topic.string(name).string(value));
         let answer = self.call(19, 2, &topic.i32(10_000).i8(0))?;
         let mut rest = Answer(&answer);
         rest.i32()?; // throttle

@@ -22,7 +22,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("klamm-client", &["kafka", "contract", "wire", "admin"]),
     ("klamm-runtime", &["kafka", "contract", "track", "admin", "client"]),
     ("klamm-apply", &["kafka", "contract", "plan", "admin"]),
-    ("klamm", &["kafka", "contract", "client", "runtime", "broker"]),
+    ("klamm", &["kafka", "contract", "admin", "client", "runtime", "broker"]),
     (
         "klamm-cli",
         &["kafka", "contract", "plan", "track", "wire", "broker", "admin", "apply", "client", "runtime"],

@@ -16,7 +16,7 @@ fn options(root: &Path) -> KafkaOptions {
 fn a_killed_broker_comes_back_with_its_data_and_a_dropped_cluster_leaves_nothing() -> Result<()> {
     let root = tempfile::tempdir()?;
     let kafka = Kafka::start(options(root.path()))?;
-    kafka.raw(1)?.create_topic("kept", 1, 1)?;
+    kafka.raw(1)?.create_topic("kept", 1, 1, &[])?;
     let produced = eventually(|| kafka.raw(1)?.produce_one("kept", b"one"))?;
     ensure!(produced == 0, "the first record is at {produced}");
 

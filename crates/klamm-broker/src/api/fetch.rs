@@ -105,9 +105,13 @@ fn resolve(call: &Call<'_>, topics: &[FetchTopic]) -> Logs {
     topics.iter().map(of_topic).collect()
 }
 
+/// Where a partition's records are; none at its end.
+type Place = Result<(Bounds, Option<Slice>), ErrorCode>;
+
 /// What a look at the logs found: places, not yet bytes.
 struct Found {
-    partitions: Vec<Vec<Result<(Bounds, Option<Slice>), ErrorCode>>>,
+    /// In the request's shape.
+    partitions: Vec<Vec<Place>>,
     bytes: usize,
     /// An error, or nothing was asked for: there is no point in waiting.
     complete: bool,

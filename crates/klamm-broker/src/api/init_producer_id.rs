@@ -17,8 +17,12 @@ impl Handler for InitProducerId {
     const REQUEST: Shape = Shape { flexible: 2, fields: &[TEXT, INT32, INT64.since(3), INT16.since(3)] };
 
     async fn handle(call: &Call<'_>, request: InitProducerIdRequest) -> InitProducerIdResponse {
-        if request.transactional_id.is_some() {
-            return Self::refuse(call, request, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+        match &request.transactional_id {
+            Some(id) if id.is_empty() => return Self::refuse(call, request, ErrorCode::INVALID_REQUEST),
+            Some(_) => {
+                return Self::refuse(call, request, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+            }
+            None => {}
         }
         // Without a transactional id Kafka ignores the id and epoch that a client brings (KIP-360): it gets new ones.
         match call.node.topics.next_producer_id() {

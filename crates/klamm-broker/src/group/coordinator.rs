@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use klamm_kafka::ErrorCode;
 use tokio::sync::{Notify, oneshot};
 
-use super::state::{
-    Description, Group, Identity, JoinAnswer, JoinRequest, Phase, Replies, Reply, SyncAnswer, SyncRequest,
-    Token,
+use super::messages::{
+    Description, Identity, JoinAnswer, JoinRequest, Phase, Replies, Reply, SyncAnswer, SyncRequest, Token,
 };
+use super::state::Group;
 use crate::clock::Clock;
 use crate::sync::lock;
 

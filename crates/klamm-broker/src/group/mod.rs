@@ -4,7 +4,9 @@
 //! groups, keeps the connections that wait for a reply, and calls the machine when a deadline has come.
 
 mod coordinator;
+mod member;
+mod messages;
 mod state;
 
 pub(crate) use coordinator::{Coordinator, GroupListing};
-pub(crate) use state::{Identity, JoinAnswer, JoinRequest, SyncAnswer, SyncRequest};
+pub(crate) use messages::{Identity, JoinAnswer, JoinRequest, SyncAnswer, SyncRequest};

@@ -13,8 +13,8 @@ use klamm_wire::protocol::messages::fetch_response::PartitionData;
 use klamm_wire::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use klamm_wire::protocol::messages::produce_response::PartitionProduceResponse;
 use klamm_wire::protocol::messages::{
-    ApiKey, CreateTopicsRequest, CreateTopicsResponse, FetchRequest, ProduceRequest, RequestHeader,
-    ResponseHeader, TopicName,
+    ApiKey, CreateTopicsRequest, CreateTopicsResponse, FetchRequest, InitProducerIdRequest, ProduceRequest,
+    RequestHeader, ResponseHeader, TopicName,
 };
 use klamm_wire::protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 
@@ -37,6 +37,7 @@ impl Client {
     pub fn named(address: &str, client_id: &'static str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
         Self { stream, client_id, correlation_id: 0 }
     }
 
@@ -64,8 +65,7 @@ impl Client {
     }
 
     pub fn send_raw(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.stream.write_all(&(frame.len() as i32).to_be_bytes())?;
-        self.stream.write_all(frame)
+        self.stream.write_all(&[&(frame.len() as i32).to_be_bytes(), frame].concat())
     }
 
     pub fn receive<R: Request>(&mut self, version: i16) -> io::Result<R::Response> {
@@ -106,6 +106,13 @@ impl Client {
             .with_replication_factor(replication)
             .with_configs(configs.collect());
         self.call(7, &CreateTopicsRequest::default().with_topics(vec![topic]))
+    }
+
+    /// A new id of an idempotent producer.
+    pub fn producer_id(&mut self) -> i64 {
+        let answer = self.call(4, &InitProducerIdRequest::default().with_transactional_id(None));
+        assert_eq!((answer.error_code, answer.producer_epoch), (0, 0));
+        answer.producer_id.0
     }
 
     pub fn produce(&mut self, name: &str, partition: i32, records: Bytes) -> PartitionProduceResponse {

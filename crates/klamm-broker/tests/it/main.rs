@@ -1,6 +1,7 @@
 //! The broker as a client sees it: the protocol over TCP.
 
 mod client;
+mod docs;
 
 /// Named so that the stages of the build can tell these tests from those that need a real Kafka.
 mod on_embedded {

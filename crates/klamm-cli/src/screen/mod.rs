@@ -7,16 +7,46 @@ use serde::Serialize;
 mod diagnostics;
 mod plan;
 mod receipt;
+mod verdict;
 
 pub use diagnostics::render_diagnostics;
-pub use plan::{plan_full, plan_table};
+pub use plan::{plan_full, plan_table, profile_note};
 pub use receipt::{apply_failed, receipt};
+pub use verdict::{Committed, Ending, verdict};
 
 /// Prints one object as one line on standard output. A reader that went away ends nothing: the run goes on to its drain.
 pub fn say_json(value: &impl Serialize) {
     if let Ok(line) = serde_json::to_string(value) {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
+}
+
+/// Prints text on standard output; a reader that went away ends nothing.
+pub fn say_text(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number with three significant digits at most: `0.87`, `12.3`, `417`.
+pub fn three_digits(number: f64) -> String {
+    match number {
+        n if n < 10.0 => format!("{n:.2}"),
+        n if n < 100.0 => format!("{n:.1}"),
+        n => format!("{n:.0}"),
     }
 }
 
@@ -45,6 +75,14 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [0, 999, 1_000, 1_234_567].map(grouped).each_ref().map(|s| &s[..])
+        );
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

@@ -25,7 +25,7 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
 }
 
 /// A refusal, whole: each breach with what would be lost and what mends it.
-pub fn breaches(breaches: &[(String, Breach)]) -> String {
+fn breaches(breaches: &[(String, Breach)]) -> String {
     let mut text = String::new();
     for (topic, b) in breaches {
         text.push_str(&format!(

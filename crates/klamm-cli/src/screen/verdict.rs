@@ -1,8 +1,10 @@
 //! The last screen of a run: what was counted, and whether it held.
 
+use klamm_contract::Profile;
 use klamm_track::{Delivery, Verdict};
+use serde_json::{Value, json};
 
-use super::{grouped, three_digits};
+use super::{grouped, profile_note, three_digits};
 use crate::up::view::Totals;
 
 /// Everything that the last screen shows.
@@ -33,14 +35,28 @@ impl Ending<'_> {
     pub fn held(&self) -> bool {
         self.verdict.held(self.delivery) && self.committed == Committed::AtTheEnd
     }
+
+    /// The `verdict` event.
+    pub fn to_json(&self) -> Value {
+        let (p50_ms, p99_ms) = self.latency_ms;
+        let behind = match self.committed {
+            Committed::AtTheEnd => 0,
+            Committed::Behind(by) => by,
+        };
+        json!({
+            "held": self.held(), "counts": self.verdict, "committed_behind": behind, "view": self.totals,
+            "p50_ms": p50_ms, "p99_ms": p99_ms,
+        })
+    }
 }
 
 /// The last screen.
-pub fn verdict(ending: &Ending<'_>) -> String {
+pub fn verdict(ending: &Ending<'_>, profile: Profile) -> String {
     let v = ending.verdict;
     let mut text = String::new();
     let head = if ending.held() { "the guarantees held" } else { "A GUARANTEE DID NOT HOLD" };
-    text.push_str(&format!("verdict   {head}\n"));
+    text.push_str(format!("verdict   {head} {}", profile_note(profile)).trim_end());
+    text.push('\n');
     text.push_str(&format!(
         "          sent {} · acknowledged {} · stored {} · processed {}\n",
         grouped(v.sent),
@@ -62,7 +78,10 @@ pub fn verdict(ending: &Ending<'_>) -> String {
                 || "seen nowhere".to_owned(),
                 |(partition, offset)| format!("partition {partition} offset {offset}"),
             );
-            text.push_str(&format!(", for example order {} event {} ({place})", example.id.key, example.id.seq));
+            text.push_str(&format!(
+                ", for example order {} event {} ({place})",
+                example.id.key, example.id.seq
+            ));
         }
         text.push('\n');
     }
@@ -112,19 +131,29 @@ mod tests {
 
     #[test]
     fn a_run_without_a_fault_held() {
-        let counts = Verdict { sent: 1_000, acknowledged: 1_000, stored: 1_000, processed: 1_000, ..Verdict::default() };
+        let counts = Verdict {
+            sent: 1_000,
+            acknowledged: 1_000,
+            stored: 1_000,
+            processed: 1_000,
+            ..Verdict::default()
+        };
         let ending = ending(&counts, Committed::AtTheEnd);
         assert!(ending.held());
-        let text = verdict(&ending);
-        assert!(text.contains("the guarantees held") && text.contains("lost 0 · duplicated 0 · reordered per key 0"));
+        let text = verdict(&ending, Profile::Prod);
+        assert!(
+            text.contains("the guarantees held")
+                && text.contains("lost 0 · duplicated 0 · reordered per key 0")
+        );
         assert!(text.contains("revenue 1,234.56"), "{text}");
     }
 
     #[test]
     fn one_lost_record_or_an_offset_behind_breaks_it() {
-        let lost = Verdict { sent: 2, acknowledged: 2, stored: 1, processed: 1, lost: 1, ..Verdict::default() };
+        let lost =
+            Verdict { sent: 2, acknowledged: 2, stored: 1, processed: 1, lost: 1, ..Verdict::default() };
         assert!(!ending(&lost, Committed::AtTheEnd).held());
-        assert!(verdict(&ending(&lost, Committed::AtTheEnd)).contains("breach: 1 lost"));
+        assert!(verdict(&ending(&lost, Committed::AtTheEnd), Profile::Prod).contains("breach: 1 lost"));
         assert!(!ending(&Verdict::default(), Committed::Behind(3)).held());
     }
 }

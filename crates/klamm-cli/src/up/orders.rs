@@ -96,7 +96,9 @@ impl Orders {
         Orders {
             rng: SmallRng::seed_from_u64(seed),
             // The parameters are constants above, valid by construction; the smallest distribution stands in otherwise.
-            customers: Zipf::new(CUSTOMERS, SKEW).or_else(|_| Zipf::new(1.0, 0.0)).unwrap_or_else(|_| unreachable!()),
+            customers: Zipf::new(CUSTOMERS, SKEW)
+                .or_else(|_| Zipf::new(1.0, 0.0))
+                .unwrap_or_else(|_| unreachable!()),
             open: Vec::with_capacity(OPEN_ORDERS),
             next_order_id: first_order_id,
             note,

@@ -1,11 +1,12 @@
 //! What a run counts while it runs, and the one live line that shows it.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use klamm_contract::Profile;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,7 +27,7 @@ pub struct Counters {
     /// Records that the view has.
     pub processed: AtomicU64,
     /// Records between the view and the end of the log.
-    pub lag: AtomicI64,
+    pub lag: AtomicU64,
     latency: Mutex<Latency>,
 }
 
@@ -50,7 +51,7 @@ pub struct Status {
     /// Records that the view has.
     pub processed: u64,
     /// Records between the view and the end of the log.
-    pub lag: i64,
+    pub lag: u64,
     /// Median from send to processed, milliseconds.
     pub p50_ms: f64,
     /// 99th percentile from send to processed, milliseconds.
@@ -71,7 +72,7 @@ impl Counters {
             sent: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             processed: AtomicU64::new(0),
-            lag: AtomicI64::new(0),
+            lag: AtomicU64::new(0),
             latency: Mutex::new(Latency { since_last: histogram(), whole_run: histogram() }),
         }
     }
@@ -89,6 +90,11 @@ impl Counters {
             latency.since_last.saturating_record(micros);
             latency.whole_run.saturating_record(micros);
         }
+    }
+
+    /// Takes a new reading of the lag in.
+    pub fn saw_lag(&self, records: u64) {
+        self.lag.store(records, Ordering::Relaxed);
     }
 
     /// Median and 99th percentile of the whole run, in milliseconds.
@@ -132,10 +138,14 @@ pub struct StatusLine {
 }
 
 impl StatusLine {
-    /// A line that ends with `note` (what profile it runs under).
-    pub fn new(json: Json, note: &str) -> Self {
+    /// A line that says which profile it runs under. It is cut at the terminal's width, never wrapped.
+    pub fn new(json: Json, profile: Profile) -> Self {
         let bar = if json == Json::Yes { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{msg}}  {note}")) {
+        let note = match profile {
+            Profile::Prod => "",
+            Profile::Dev => "[profile dev] ",
+        };
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {note}{{wide_msg}}")) {
             bar.set_style(style);
         }
         StatusLine { bar, previous: (0, Instant::now()), json }
@@ -155,11 +165,10 @@ impl StatusLine {
             screen::say_json(&line);
             return;
         }
-        let text = format!("{phase:<8} {}", status_text(&status));
         if self.bar.is_hidden() {
-            println!("{text}");
+            screen::say_text(&format!("{phase:<8} {}\n", status_text(&status)));
         } else {
-            self.bar.set_message(text);
+            self.bar.set_message(live_text(&status, phase));
             self.bar.tick();
         }
     }
@@ -172,13 +181,26 @@ impl StatusLine {
 
 fn status_text(status: &Status) -> String {
     format!(
-        "{:>7} records/s · acknowledged {} · consumed {} · lag {} · end to end p50 {} ms p99 {} ms",
+        "{:>7} records/s · acknowledged {} · consumed {} · lag {} · p50 {} ms p99 {} ms",
         screen::grouped(status.records_per_s.round() as u64),
         screen::grouped(status.acknowledged),
         screen::grouped(status.processed),
-        screen::grouped(u64::try_from(status.lag).unwrap_or(0)),
+        screen::grouped(status.lag),
         screen::three_digits(status.p50_ms),
         screen::three_digits(status.p99_ms),
+    )
+}
+
+/// What matters most comes first, because a narrow terminal cuts the end.
+fn live_text(status: &Status, phase: &str) -> String {
+    format!(
+        "{phase} {}/s · lag {} · p50 {} p99 {} ms · acknowledged {} · consumed {}",
+        screen::grouped(status.records_per_s.round() as u64),
+        screen::grouped(status.lag),
+        screen::three_digits(status.p50_ms),
+        screen::three_digits(status.p99_ms),
+        screen::grouped(status.acknowledged),
+        screen::grouped(status.processed),
     )
 }
 

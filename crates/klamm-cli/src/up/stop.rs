@@ -27,7 +27,8 @@ pub struct Signals {
 impl Signals {
     /// Takes the signals over.
     pub fn take() -> Result<Self, Failure> {
-        let take = |kind| signal(kind).map_err(|error| Failure::new(format!("cannot take over signals: {error}")));
+        let take =
+            |kind| signal(kind).map_err(|error| Failure::new(format!("cannot take over signals: {error}")));
         Ok(Signals { interrupt: take(SignalKind::interrupt())?, terminate: take(SignalKind::terminate())? })
     }
 

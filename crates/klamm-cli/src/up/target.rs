@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use klamm_admin::{Admin, ClientOptions};
 use klamm_broker::{Broker, BrokerConfig, BrokerError, BrokerErrorKind};
+use klamm_contract::Profile;
+use serde_json::{Value, json};
 
 use crate::args::UpArgs;
 use crate::connect;
 use crate::failure::Failure;
 use crate::load::Loaded;
+use crate::screen;
 
 /// A cluster to run on, connected.
 pub struct Target {
@@ -37,15 +40,36 @@ impl Target {
     }
 
     /// Ends the embedded broker in good order.
-    pub async fn close(self) {
-        if let Some(broker) = self.broker {
-            broker.shutdown().await;
-        }
+    pub async fn close(self) -> Result<(), Failure> {
+        let Some(broker) = self.broker else { return Ok(()) };
+        broker.shutdown().await.map_err(|error| {
+            Failure::new(format!("the embedded broker did not close cleanly: {error}"))
+                .hint("what was acknowledged is in its files all the same; the next start checks them first")
+        })
     }
 
-    /// Is the broker ours?
-    pub fn embedded(&self) -> bool {
-        self.broker.is_some()
+    /// The `target` event.
+    pub fn to_json(&self, profile: Profile) -> Value {
+        json!({
+            "embedded": self.broker.is_some(),
+            "bootstrap": self.options.bootstrap,
+            "cluster_id": self.admin.cluster_id(),
+            "profile": profile,
+            "data_dir": self.broker.as_ref().map(|broker| broker.data_dir().display().to_string()),
+        })
+    }
+
+    /// The first line of a run.
+    pub fn to_text(&self, profile: Profile) -> String {
+        let bootstrap = self.options.bootstrap.join(",");
+        let what = match &self.broker {
+            Some(broker) => format!(
+                "embedded broker on {bootstrap}, data in {}: for development and tests, never for production",
+                broker.data_dir().display()
+            ),
+            None => format!("{} at {bootstrap}", self.admin.cluster_id()),
+        };
+        format!("cluster   {what} {}", screen::profile_note(profile)).trim_end().to_owned() + "\n"
     }
 }
 

@@ -80,7 +80,11 @@ pub struct OrderView {
 impl OrderView {
     /// An empty view of the topic that `belongs_to` identifies.
     pub fn new(belongs_to: &str) -> Self {
-        OrderView { version: SNAPSHOT_VERSION, belongs_to: belongs_to.to_owned(), partitions: BTreeMap::new() }
+        OrderView {
+            version: SNAPSHOT_VERSION,
+            belongs_to: belongs_to.to_owned(),
+            partitions: BTreeMap::new(),
+        }
     }
 
     /// The snapshot at `path`, or an empty view when there is none, or one that belongs to another topic.
@@ -193,7 +197,8 @@ mod tests {
 
     #[test]
     fn money_of_a_cancelled_order_goes_back_only_if_it_was_paid() {
-        let event = |state| OrderEvent { order_id: 1, customer: 1, state, amount_cents: 500, note: String::new() };
+        let event =
+            |state| OrderEvent { order_id: 1, customer: 1, state, amount_cents: 500, note: String::new() };
         let mut view = OrderView::new("c/t");
         view.apply(0, 0, &event(OrderState::Placed));
         view.apply(0, 1, &event(OrderState::Paid));

@@ -52,7 +52,11 @@ async fn an_unknown_field_of_the_spec_names_the_nearest() -> Result<()> {
     for command in ["up", "plan"] {
         let run = place.run(&[command]).await?;
         run.failed_with(&["klamm.yaml", "consistencey", "consistency"])?;
-        ensure!(run.stderr.contains(":5:5") || run.stderr.contains("5 |"), "line and column:\n{}", run.stderr);
+        ensure!(
+            run.stderr.contains(":5:5") || run.stderr.contains("5 |"),
+            "line and column:\n{}",
+            run.stderr
+        );
     }
     Ok(())
 }
@@ -104,7 +108,9 @@ async fn a_topic_with_other_settings_is_left_alone_and_the_difference_said(clust
     run.failed_with(&[&place.topic, "retention.ms", "604800000", "259200000", "klamm apply"])?;
     let applied = place.run(&["apply", "--bootstrap", &bootstrap, "--profile", "dev", "--json"]).await?;
     ensure!(applied.code == Some(0), "{applied:?}");
-    let run = place.run(&["up", "--bootstrap", &bootstrap, "--records", "10", "--profile", "dev", "--json"]).await?;
+    let run = place
+        .run(&["up", "--bootstrap", &bootstrap, "--records", "10", "--profile", "dev", "--json"])
+        .await?;
     run.held()?;
     Ok(())
 }
@@ -113,7 +119,10 @@ async fn doctor_says_what_it_tried(cluster: Cluster) -> Result<()> {
     let place = Place::new()?;
     let run = place.run(&["doctor", "--bootstrap", &cluster.bootstrap(), "--profile", "dev"]).await?;
     ensure!(run.code == Some(0), "{run:?}");
-    ensure!(run.stdout.contains(&cluster.bootstrap().split(',').next().unwrap_or_default().to_owned()), "{run:?}");
+    ensure!(
+        run.stdout.contains(&cluster.bootstrap().split(',').next().unwrap_or_default().to_owned()),
+        "{run:?}"
+    );
     Ok(())
 }
 

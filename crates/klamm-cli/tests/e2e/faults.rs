@@ -1,6 +1,7 @@
 //! Guarantees under kill -9, on real brokers; and the answers of a cluster that cannot keep them.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use klamm_admin::{Admin, ClientOptions, OffsetSpec};
@@ -62,7 +63,16 @@ mod on_real_kafka {
         run_on_real(3, Controller::Combined, async |cluster| {
             let place = Place::new()?;
             let bootstrap = cluster.bootstrap();
-            let mut run = place.start(&["up", "--json", "--bootstrap", &bootstrap, "--rate", "2000", "--for", "40s"])?;
+            let mut run = place.start(&[
+                "up",
+                "--json",
+                "--bootstrap",
+                &bootstrap,
+                "--rate",
+                "2000",
+                "--for",
+                "40s",
+            ])?;
             run.wait_for_processed(4_000).await?;
             let leader = leader_of(&cluster, &place.topic, 0).await?;
             cluster.kill(leader).await?;
@@ -76,6 +86,28 @@ mod on_real_kafka {
     }
 
     #[test]
+    fn a_cluster_without_its_quorum_is_said_within_the_timeout() -> Result<()> {
+        run_on_real(3, Controller::Combined, async |cluster| {
+            let place = Place::new()?;
+            let bootstrap = cluster.bootstrap();
+            let applied = place.run(&["apply", "--bootstrap", &bootstrap]).await?;
+            ensure!(applied.code == Some(0), "{applied:?}");
+            cluster.kill(2).await?;
+            cluster.kill(3).await?;
+            let began = Instant::now();
+            for command in ["up", "apply"] {
+                let run = place.run(&[command, "--bootstrap", &bootstrap, "--timeout", "10s"]).await?;
+                run.failed_with(&["broker"])?;
+            }
+            // Twice the timeout for each: the cluster is looked for, then asked.
+            ensure!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+            let doctor = place.run(&["doctor", "--bootstrap", &bootstrap, "--timeout", "10s"]).await?;
+            ensure!(doctor.code == Some(2) && doctor.stdout.contains("fail"), "{doctor:?}");
+            Ok(())
+        })
+    }
+
+    #[test]
     fn a_cluster_of_one_broker_is_refused_and_dev_says_that_it_relaxed() -> Result<()> {
         run_on_real(1, Controller::Combined, async |cluster| {
             let place = Place::new()?;
@@ -83,9 +115,11 @@ mod on_real_kafka {
             let refused = place.run(&["up", "--bootstrap", &bootstrap, "--records", "100"]).await?;
             refused.failed_with(&["broker", "1", "--profile dev"])?;
             let admin = Admin::connect(&ClientOptions::new([bootstrap.clone()])).await?;
-            let facts = admin.facts(&[place.topic.clone()]).await?;
+            let facts = admin.facts(std::slice::from_ref(&place.topic)).await?;
             ensure!(facts.topics.is_empty(), "a refused run creates nothing");
-            let run = place.run(&["up", "--bootstrap", &bootstrap, "--records", "1000", "--profile", "dev"]).await?;
+            let run = place
+                .run(&["up", "--bootstrap", &bootstrap, "--records", "1000", "--profile", "dev"])
+                .await?;
             ensure!(run.code == Some(0) && run.stdout.contains("profile dev"), "{run:?}");
             Ok(())
         })
@@ -94,7 +128,8 @@ mod on_real_kafka {
     #[test]
     fn a_topic_whose_floor_was_lowered_or_that_elects_unclean_leaders_is_refused() -> Result<()> {
         klamm_testkit::run(klamm_testkit::Tier::Real, async |cluster| {
-            for (setting, value) in [("min.insync.replicas", "1"), ("unclean.leader.election.enable", "true")] {
+            for (setting, value) in [("min.insync.replicas", "1"), ("unclean.leader.election.enable", "true")]
+            {
                 let place = Place::new()?;
                 let bootstrap = cluster.bootstrap();
                 let applied = place.run(&["apply", "--bootstrap", &bootstrap]).await?;

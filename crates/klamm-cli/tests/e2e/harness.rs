@@ -167,8 +167,15 @@ impl Finished {
     /// The verdict of a run whose guarantees held.
     pub fn held(&self) -> Result<Value> {
         let verdict = self.event("verdict")?;
-        ensure!(verdict["held"] == true && self.code == Some(0), "code {:?}: {verdict}\n{}", self.code, self.stderr);
-        for count in ["lost", "unprocessed", "duplicated", "reordered_stored", "reordered_processed", "misplaced"] {
+        ensure!(
+            verdict["held"] == true && self.code == Some(0),
+            "code {:?}: {verdict}\n{}",
+            self.code,
+            self.stderr
+        );
+        for count in
+            ["lost", "unprocessed", "duplicated", "reordered_stored", "reordered_processed", "misplaced"]
+        {
             ensure!(verdict["counts"][count] == 0, "{count}: {verdict}");
         }
         Ok(verdict)

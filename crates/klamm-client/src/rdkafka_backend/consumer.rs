@@ -1,9 +1,9 @@
 //! The consuming half.
 //!
-//! One thread polls librdkafka: its main queue for rebalances, errors and first messages, and one queue per partition
-//! for all that follows, which costs a fifth per message and lets a partition wait without holding up the others. When
-//! a partition's bytes in the application's hands reach their bound, its queue is left alone, and librdkafka stops
-//! fetching it. A second thread commits, because a commit waits for the coordinator.
+//! One thread polls librdkafka: its main queue for rebalances and errors, and one queue per partition for messages, which
+//! costs a fifth per message and lets a partition wait without holding up the others. When a partition's bytes in the
+//! application's hands reach their bound, its queue is left alone, and librdkafka stops fetching it. A second thread
+//! commits, because a commit waits for the coordinator.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -235,7 +235,7 @@ struct Poller {
 /// One assigned partition.
 struct Slot {
     partition: TopicPartition,
-    /// Its own queue, from its first message on.
+    /// Its own queue.
     queue: Option<PartitionQueue<Context>>,
     /// The main queue holds nothing of it any more, so its own queue is next in order.
     open: bool,
@@ -261,7 +261,7 @@ impl Poller {
         // The last reference: leaves the group, with revokes that nobody is asked about.
     }
 
-    /// Serves rebalances and errors, and takes the messages that come before a partition has its own queue.
+    /// Serves rebalances and errors, and takes messages that were there before a partition had its own queue.
     fn serve_main_queue(&mut self) {
         let consumer = Arc::clone(&self.consumer);
         loop {
@@ -289,8 +289,9 @@ impl Poller {
                 // An old queue goes before its partition can come back: it would take the new one's wake-up along.
                 Change::Gone(partitions) => self.slots.retain(|slot| !partitions.contains(&slot.partition)),
                 Change::Assigned(partitions) => {
-                    self.slots
-                        .extend(partitions.into_iter().map(|(partition, live)| Slot::new(partition, live)));
+                    let slots = partitions.into_iter().map(|(partition, live)| self.slot(partition, live));
+                    let slots: Vec<Slot> = slots.collect();
+                    self.slots.extend(slots);
                 }
                 Change::Other => {}
             }
@@ -298,23 +299,28 @@ impl Poller {
         served
     }
 
-    /// A message from the main queue. The first one of a partition shows that its fetcher runs, and only from then on
-    /// does a queue of its own stay in place: starting the fetcher forwards it to the main queue.
+    /// A partition that is assigned, with a queue of its own.
+    ///
+    /// librdkafka leaves a queue in place that the application has split off once, even over a rebalance, so this has to be
+    /// done now: a partition that comes back would deliver nowhere else.
+    fn slot(&self, partition: TopicPartition, live: Arc<AtomicBool>) -> Slot {
+        let mut queue = self.consumer.split_partition_queue(&partition.topic, partition.partition);
+        if let Some(queue) = &mut queue {
+            let shared = Arc::clone(&self.shared);
+            queue.set_nonempty_callback(move || shared.wake());
+        }
+        let (packed, held_bytes) = (Packed::default(), Arc::default());
+        Slot { partition, queue, open: false, stuck: false, packed, held_bytes, live }
+    }
+
+    /// A message from the main queue: its fetching began before the partition had a queue of its own.
     fn take_early(&mut self, message: &BorrowedMessage<'_>) {
         let is_its = |slot: &Slot| {
             slot.partition.partition == message.partition() && *slot.partition.topic == *message.topic()
         };
         // Without a slot it was revoked in between; the next owner reads it again.
         let Some(index) = self.slots.iter().position(is_its) else { return };
-        let slot = &mut self.slots[index];
-        if slot.queue.is_none() {
-            slot.queue = self.consumer.split_partition_queue(&slot.partition.topic, slot.partition.partition);
-            if let Some(queue) = &mut slot.queue {
-                let shared = Arc::clone(&self.shared);
-                queue.set_nonempty_callback(move || shared.wake());
-            }
-        }
-        if let Err(error) = slot.pack(message) {
+        if let Err(error) = self.slots[index].pack(message) {
             self.send(Event::Error(error));
         }
         if self.slots[index].packed.len() >= self.batch_records {
@@ -381,11 +387,6 @@ impl Poller {
 }
 
 impl Slot {
-    fn new(partition: TopicPartition, live: Arc<AtomicBool>) -> Slot {
-        let (packed, held_bytes) = (Packed::default(), Arc::default());
-        Slot { partition, queue: None, open: false, stuck: false, packed, held_bytes, live }
-    }
-
     /// Packs what the partition's own queue holds, up to a batch.
     fn fill(&mut self, batch_records: usize) -> Vec<ConsumeError> {
         let mut errors = Vec::new();

@@ -48,7 +48,13 @@ pub(crate) fn producer(
     floor: u32,
 ) -> Vec<Setting> {
     let mut s = Settings::of(Layer::Producer);
-    let batch = text::bytes(promise.batch_bytes.into());
+    durability(&mut s, topic, promise, floor);
+    batching(&mut s, topic, promise, load, partitions);
+    s.settings
+}
+
+/// What keeps records from being lost, doubled or reordered, and how long that is tried.
+fn durability(s: &mut Settings, topic: &TopicSpec, promise: &ProducerPromise, floor: u32) {
     let acks = match topic.consistency {
         Consistency::Strong => format!(
             "an answer means that the whole in-sync set has the record, at least {} of it",
@@ -89,6 +95,11 @@ pub(crate) fn producer(
         "one try; equal to replica.lag.time.max.ms, after which a slow replica leaves the in-sync set",
         "Kafka documentation: Producer Configs, request.timeout.ms",
     );
+}
+
+/// How records travel together.
+fn batching(s: &mut Settings, topic: &TopicSpec, promise: &ProducerPromise, load: Load, partitions: u32) {
+    let batch = text::bytes(promise.batch_bytes.into());
     s.set(
         "linger.ms",
         promise.linger_ms,
@@ -124,5 +135,4 @@ pub(crate) fn producer(
         format!("fits the largest record ({}) before compression", topic.write.largest),
         "Kafka documentation: Producer Configs, max.request.size",
     );
-    s.settings
 }

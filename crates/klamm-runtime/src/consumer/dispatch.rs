@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -35,6 +36,7 @@ pub(super) struct Dispatcher<H> {
 struct Running {
     batches: mpsc::UnboundedSender<FetchedBatch>,
     stop: watch::Sender<bool>,
+    stopping: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -117,6 +119,7 @@ impl<H: Handler> Dispatcher<H> {
         for partition in partitions {
             let (batches, receiver) = mpsc::unbounded_channel();
             let (stop, stopped) = watch::channel(false);
+            let stopping = Arc::new(AtomicBool::new(false));
             let worker = Worker {
                 partition: partition.clone(),
                 handler: Arc::clone(&self.handler),
@@ -126,9 +129,10 @@ impl<H: Handler> Dispatcher<H> {
                 retries: self.options.retries,
                 batches: receiver,
                 stop: stopped,
+                stopping: Arc::clone(&stopping),
             };
             let task = tokio::spawn(worker.run());
-            self.workers.insert(partition, Running { batches, stop, task });
+            self.workers.insert(partition, Running { batches, stop, stopping, task });
         }
     }
 
@@ -159,6 +163,7 @@ impl<H: Handler> Dispatcher<H> {
         let mut running: Vec<Running> =
             partitions.iter().filter_map(|partition| self.workers.remove(partition)).collect();
         for worker in &running {
+            worker.stopping.store(true, Ordering::Release);
             worker.stop.send_replace(true);
         }
         let mut abandoned = 0;

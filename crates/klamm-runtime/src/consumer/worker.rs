@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -24,6 +25,8 @@ pub(super) struct Worker<H> {
     /// Not bounded by count: batches hold credit of the consumer, which is bounded in bytes.
     pub(super) batches: mpsc::UnboundedReceiver<FetchedBatch>,
     pub(super) stop: watch::Receiver<bool>,
+    /// The same for the handler, which looks at it between records.
+    pub(super) stopping: Arc<AtomicBool>,
 }
 
 /// Why a batch was not finished.
@@ -66,7 +69,7 @@ impl<H: Handler> Worker<H> {
             return Err(self.failed(first, 0, error));
         };
         *epoch = Some(taken);
-        let work = Work::new(batch, taken, Arc::clone(&self.progress));
+        let work = Work::new(batch, taken, Arc::clone(&self.progress), Arc::clone(&self.stopping));
         match self.delivery {
             Delivery::AtMostOnce => self.once(work).await,
             Delivery::AtLeastOnce | Delivery::ExactlyOnce => self.until_finished(work).await,
@@ -83,10 +86,7 @@ impl<H: Handler> Worker<H> {
             return Err(self.failed(first, 0, error.to_string()));
         }
         match self.call(&work).await {
-            Ok(()) => {
-                work.finish_all();
-                Ok(())
-            }
+            Ok(()) => finish(&work),
             Err(error) => Err(self.failed(work.position(), 1, error.to_string())),
         }
     }
@@ -96,10 +96,9 @@ impl<H: Handler> Worker<H> {
         let (mut failed, mut position) = (0, work.position());
         loop {
             let Err(error) = self.call(&work).await else {
-                work.finish_all();
-                return Ok(());
+                return finish(&work);
             };
-            if work.is_stale() {
+            if work.is_stopping() {
                 return Err(Unfinished::Stopped);
             }
             failed = if work.position() > position { 1 } else { failed + 1 };
@@ -135,4 +134,8 @@ impl<H: Handler> Worker<H> {
     fn failed(&self, offset: i64, attempts: u32, error: String) -> Unfinished {
         Unfinished::Failed(PartitionFailure { partition: self.partition.clone(), offset, attempts, error })
     }
+}
+
+fn finish(work: &Work) -> Result<(), Unfinished> {
+    if work.finish() { Ok(()) } else { Err(Unfinished::Stopped) }
 }

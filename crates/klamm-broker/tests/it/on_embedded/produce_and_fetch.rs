@@ -35,8 +35,8 @@ async fn a_repeated_batch_is_acknowledged_with_its_first_offset_and_stored_once(
     let broker = start().await;
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 1, &[]);
-    let id = client.call(4, &InitProducerIdRequest::default()).producer_id.0;
-    let other = client.call(4, &InitProducerIdRequest::default()).producer_id.0;
+    let id = client.producer_id();
+    let other = client.producer_id();
     assert_ne!(id, other);
     for sequence in 0..3 {
         let answer = client.produce("t", 0, idempotent(id, 0, sequence, &sequence.to_string()));

@@ -3,15 +3,14 @@
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
 use klamm_broker::{Broker, BrokerConfig, BrokerErrorKind};
 use klamm_wire::protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use klamm_wire::protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
-use klamm_wire::protocol::messages::{
-    GroupId, InitProducerIdRequest, OffsetCommitRequest, OffsetFetchRequest,
-};
+use klamm_wire::protocol::messages::{GroupId, OffsetCommitRequest, OffsetFetchRequest};
 use rand::{Rng, SeedableRng};
 
 use crate::client::*;
@@ -48,7 +47,7 @@ async fn everything_is_there_after_a_restart() {
     let cluster_id = broker.cluster_id().to_owned();
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 2, &[("retention.ms", "-1")]);
-    let id = client.call(4, &InitProducerIdRequest::default()).producer_id.0;
+    let id = client.producer_id();
     client.produce("t", 0, idempotent(id, 0, 0, "a"));
     assert_eq!(commit(&mut client, 1).unwrap(), 0);
     broker.shutdown().await.unwrap();
@@ -60,7 +59,7 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(committed(&mut client), 1);
     let again = client.produce("t", 0, idempotent(id, 0, 0, "a"));
     assert_eq!((again.error_code, again.base_offset), (0, 0), "a duplicate");
-    assert!(client.call(4, &InitProducerIdRequest::default()).producer_id.0 > id, "never given twice");
+    assert!(client.producer_id() > id, "never given twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,20 +133,24 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         assert_eq!(stored, expected, "in order, once");
         assert!(committed(&mut client) >= committed_offset);
 
-        // The producer repeats what it was not sure of, and goes on.
-        let kill_after = random.random_range(1..200);
+        // The kill comes from beside, so it strikes anywhere in one of the requests that follow.
+        let kill_at = sequence + random.random_range(1..300);
+        let (now, strike) = mpsc::channel();
         let killer = std::thread::spawn(move || {
-            // tidy: allow(a kill at a random moment is what is tested)
-            std::thread::sleep(std::time::Duration::from_millis(kill_after));
+            strike.recv().unwrap();
             child.kill().unwrap();
             child.wait().unwrap();
         });
+        // The producer repeats what it was not sure of, and goes on.
         loop {
             let records = idempotent(1_000_000, 0, sequence, &sequence.to_string());
             let Ok(answer) = client.try_call(9, &produce_request("t", 0, records)) else { break };
             let answer = &answer.responses[0].partition_responses[0];
             assert_eq!((answer.error_code, answer.base_offset), (0, i64::from(sequence)));
             sequence += 1;
+            if sequence == kill_at {
+                now.send(()).unwrap();
+            }
             acknowledged = sequence as usize;
             if sequence % 10 == 0 {
                 let Ok(error) = commit(&mut client, i64::from(sequence)) else { break };

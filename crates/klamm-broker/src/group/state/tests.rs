@@ -1,6 +1,7 @@
 //! The life of a group, told by its events.
 
 use super::*;
+use bytes::Bytes;
 
 const SESSION_MS: i64 = 10_000;
 const REBALANCE_MS: i64 = 60_000;
@@ -176,7 +177,9 @@ fn a_leader_that_never_syncs_is_replaced() {
     let first = story.join("");
     story.joined(first);
     let (second, first) = (story.join(""), story.join("m1"));
-    (story.joined(first), story.joined(second));
+    for token in [first, second] {
+        story.joined(token);
+    }
     let waits = story.sync("m2", 2, &[]);
     story.pass(SESSION_MS);
     assert_eq!(story.synced(waits), Err(ErrorCode::REBALANCE_IN_PROGRESS));
