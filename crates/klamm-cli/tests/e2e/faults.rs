@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use klamm_admin::{Admin, ClientOptions, OffsetSpec};
-use klamm_testkit::{Cluster, Controller, run_on_real};
+use klamm_testkit::{Cluster, Controller, eventually, run_on_real};
 use serde_json::{Value, json};
 
 use crate::harness::Place;
@@ -136,8 +136,12 @@ mod on_real_kafka {
                 ensure!(applied.code == Some(0), "{applied:?}");
                 let admin = Admin::connect(&ClientOptions::new([bootstrap.clone()])).await?;
                 admin.alter_configs(&place.topic, &[(setting.to_owned(), Some(value.to_owned()))]).await?;
-                let refused = place.run(&["up", "--bootstrap", &bootstrap, "--records", "100"]).await?;
-                refused.failed_with(&["topic", setting, value])?;
+                // Each broker learns of it in its own time, and any of them may be asked.
+                let refused = async || {
+                    let run = place.run(&["up", "--bootstrap", &bootstrap, "--records", "100"]).await?;
+                    run.failed_with(&["topic", setting, value])
+                };
+                eventually(Duration::from_secs(30), "the refusal", refused).await?;
             }
             Ok(())
         })
