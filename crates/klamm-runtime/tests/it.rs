@@ -2,5 +2,7 @@
 
 mod consumer_loop;
 mod durable;
+mod outage;
 mod rebalance;
 mod setup;
+mod traffic;

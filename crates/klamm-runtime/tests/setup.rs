@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use klamm_admin::{Admin, Mode, NewTopic, OffsetSpec};
-use klamm_client::{ClientOptions, Record, RecordSet};
+use klamm_client::{ClientOptions, Effect, Receipt, Record, RecordSet};
 use klamm_contract::{ConsumerContract, TopicContract};
-use klamm_runtime::{ConsumerLoop, Handler, HandlerError, LoopOptions, Work};
+use klamm_runtime::{ConsumerLoop, Handler, HandlerError, LoopOptions, SendError, Work};
 use klamm_testkit::anyhow::{Context, Result};
 use klamm_testkit::{Cluster, eventually, unique};
-use klamm_track::{Checker, Delivery, RecordId, Verdict};
+use klamm_track::{Checker, Delivery, RecordId, SendEffect, Verdict};
 
 /// How long a test waits for what should come at once.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -116,6 +116,16 @@ impl Judge {
         .await
     }
 
+    /// Reports how a send ended.
+    pub fn outcome(&self, id: RecordId, outcome: Result<Receipt, SendError>) -> Result<(), SendError> {
+        self.with(|checker| match &outcome {
+            Ok(receipt) => checker.acknowledged(id, receipt.partition, receipt.offset),
+            Err(error) if error.effect() == Effect::None => checker.failed(id, SendEffect::None),
+            Err(_) => checker.failed(id, SendEffect::Unknown),
+        });
+        outcome.map(drop)
+    }
+
     /// Reads the log back and judges.
     pub async fn verdict(&self, cluster: &Cluster, topic: &str) -> Result<Verdict> {
         let admin = Admin::connect(&options(cluster)).await?;
@@ -133,7 +143,8 @@ impl Judge {
     }
 }
 
-const RUN: u64 = 42;
+/// The run that all records carry.
+pub const RUN: u64 = 42;
 
 /// The work on one record.
 pub trait AsyncWork: Send + Sync + 'static {
