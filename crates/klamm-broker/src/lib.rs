@@ -34,7 +34,7 @@ mod topics;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -116,6 +116,12 @@ impl Broker {
         self.node.closures.recent()
     }
 
+    /// What the storage said last when it could not take a record: a full disk, most of all. Clients are told
+    /// KAFKA_STORAGE_ERROR and try again; who runs the broker can mend it.
+    pub fn storage_failure(&self) -> Option<String> {
+        sync::lock(&self.node.storage_failure).clone()
+    }
+
     /// The handle for faults on purpose.
     pub fn faults(&self) -> &Faults {
         &self.node.faults
@@ -168,6 +174,7 @@ fn open(config: BrokerConfig, addr: SocketAddr) -> Result<(DataDir, Node), Broke
         groups: Coordinator::new(config.clock.clone(), clock::millis(config.group_initial_rebalance_delay)),
         faults: Faults::default(),
         closures: Closures::default(),
+        storage_failure: Mutex::default(),
         config,
     };
     Ok((data_dir, node))

@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub groups: Coordinator,
     pub faults: Faults,
     pub closures: Closures,
+    /// The last failure of the storage.
+    pub storage_failure: Mutex<Option<String>>,
 }
 
 /// What a configuration request is about.

@@ -12,6 +12,8 @@
 
 mod acks;
 mod consumer;
+#[cfg(test)]
+mod docs_tests;
 mod error;
 mod options;
 mod packed;

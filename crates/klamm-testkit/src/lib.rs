@@ -19,11 +19,13 @@
 //! that breaks nodes starts its own with [`Cluster::real`], in a module named `on_real_kafka`.
 
 mod cluster;
+mod dice;
 mod scenario;
 mod wait;
 
 pub use anyhow;
 pub use cluster::{Cluster, Tier};
+pub use dice::Dice;
 pub use scenario::{run, run_on_real, run_on_real_with, unique};
 pub use wait::{Settles, eventually};
 pub use xtask::kafka::{Controller, Kafka, KafkaOptions, Listeners};

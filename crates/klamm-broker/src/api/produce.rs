@@ -13,6 +13,7 @@ use klamm_wire::protocol::messages::{ProduceRequest, ProduceResponse};
 use super::shape::{BLOB, INT16, INT32, Shape, TEXT, UUID, structs};
 use super::{Call, Handler, text};
 use crate::log::{AppendError, Appended, PartitionLog};
+use crate::sync::lock;
 use crate::topics::Topic;
 
 /// The first version that names topics by id (KIP-516).
@@ -79,7 +80,12 @@ async fn append(call: &Call<'_>, topic: &Topic, data: &PartitionProduceData) -> 
     };
     match durable {
         Ok(appended) => written(data.index, appended),
-        Err(error) => failed(data.index, error),
+        Err(error) => {
+            if error.code == ErrorCode::KAFKA_STORAGE_ERROR {
+                *lock(&call.node.storage_failure) = Some(error.message.clone());
+            }
+            failed(data.index, error)
+        }
     }
 }
 

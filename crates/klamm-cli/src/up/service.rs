@@ -150,6 +150,9 @@ impl<'a> Service<'a> {
                 _ = ticks.tick() => {
                     readings += 1;
                     self.show("running");
+                    if self.target.trouble().is_some() {
+                        self.stop.stop(Why::Failed);
+                    }
                     if readings.is_multiple_of(SNAPSHOT_EVERY) {
                         let store = Arc::clone(&self.store);
                         // A snapshot that fails now is tried again; the last one is told.
@@ -162,7 +165,9 @@ impl<'a> Service<'a> {
 
     /// Every outcome is waited for, the view takes in what was acknowledged, the group commits and is left.
     async fn drain(&mut self) {
-        let deadline = tokio::time::Instant::now() + self.args.drain;
+        // A broker that cannot write will not acknowledge anything, however long one waits.
+        let patience = if self.target.trouble().is_some() { Duration::ZERO } else { self.args.drain };
+        let deadline = tokio::time::Instant::now() + patience;
         let finished = timeout_at(deadline, self.settle()).await;
         if finished.is_err() {
             // What has no outcome by now gets one: closed, effect unknown.
@@ -229,6 +234,9 @@ impl<'a> Service<'a> {
 
     /// Why the run cannot count, whatever the verdict says of it.
     fn failure(&self) -> Option<Failure> {
+        if let Some(trouble) = self.target.trouble() {
+            return Some(trouble);
+        }
         if let Some(error) = self.book.first_failure() {
             return Some(Failure::new(format!("a record could not be sent: {error}")).hint(
                 "the caller was told, so nothing is lost in silence; `klamm doctor` looks at brokers and replicas",

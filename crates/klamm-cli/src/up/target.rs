@@ -48,6 +48,17 @@ impl Target {
         })
     }
 
+    /// Why the embedded broker takes no more records, when it is ours and cannot.
+    pub fn trouble(&self) -> Option<Failure> {
+        let broker = self.broker.as_ref()?;
+        let what = broker.storage_failure()?;
+        let place = broker.data_dir().display();
+        Some(
+            Failure::new(format!("the embedded broker cannot write to {place}: {what}"))
+                .hint("make room, or choose another `--data-dir DIR`; what was acknowledged is there"),
+        )
+    }
+
     /// The `target` event.
     pub fn to_json(&self, profile: Profile) -> Value {
         json!({

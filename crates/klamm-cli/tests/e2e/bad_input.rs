@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use klamm_testkit::{Cluster, scenarios};
@@ -70,6 +71,19 @@ async fn a_data_directory_in_use_is_refused_and_the_first_goes_on() -> Result<()
     second.failed_with(&[".klamm", "--data-dir"])?;
     first.signal(rustix::process::Signal::INT)?;
     first.finish().await?.held()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_more_ends_the_run_and_keeps_what_was_acknowledged() -> Result<()> {
+    let place = Place::new()?;
+    let began = Instant::now();
+    let run = place.start_with_small_files(400, &["up", "--json", "--records", "500000"])?.finish().await?;
+    run.failed_with(&["the embedded broker cannot write to .klamm/broker", "--data-dir"])?;
+    ensure!(began.elapsed() < Duration::from_secs(60), "delivery.timeout.ms was waited for");
+    let counts = run.event("verdict")?["counts"].clone();
+    ensure!(counts["lost"] == 0 && counts["acknowledged"].as_u64() > Some(0), "{counts}");
+    place.run(&["up", "--json", "--records", "100"]).await?.held()?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use klamm_admin::{Admin, ClientOptions, OffsetSpec};
-use klamm_testkit::{Cluster, Controller, eventually, run_on_real};
+use klamm_testkit::{Cluster, Controller, Dice, eventually, run_on_real};
 use serde_json::{Value, json};
 
 use crate::harness::Place;
@@ -61,6 +61,7 @@ mod on_real_kafka {
     #[test]
     fn a_leader_killed_under_load_loses_doubles_and_reorders_nothing() -> Result<()> {
         run_on_real(3, Controller::Combined, async |cluster| {
+            let mut dice = Dice::new();
             let place = Place::new()?;
             let bootstrap = cluster.bootstrap();
             let mut run = place.start(&[
@@ -73,10 +74,10 @@ mod on_real_kafka {
                 "--for",
                 "40s",
             ])?;
-            run.wait_for_processed(4_000).await?;
-            let leader = leader_of(&cluster, &place.topic, 0).await?;
+            run.wait_for_processed(dice.among(2_000..8_000)).await?;
+            let leader = leader_of(&cluster, &place.topic, dice.among(0..3) as usize).await?;
             cluster.kill(leader).await?;
-            run.wait_for_processed(16_000).await?;
+            run.wait_for_processed(20_000).await?;
             cluster.start(leader).await?;
             let verdict = run.finish().await?.held()?;
             ensure!(verdict["counts"]["acknowledged"] == verdict["counts"]["sent"], "{verdict}");

@@ -54,8 +54,18 @@ impl Place {
 
     /// Starts the binary here.
     pub fn start(&self, args: &[&str]) -> Result<Run> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_klamm"))
-            .args(args)
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_klamm")).args(args))
+    }
+
+    /// Starts the binary here with files that cannot grow beyond so many blocks of 512 bytes.
+    pub fn start_with_small_files(&self, blocks: u32, args: &[&str]) -> Result<Run> {
+        // The signal ignored, a write beyond the limit fails as on a full disk.
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        self.spawn(Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_klamm")]).args(args))
+    }
+
+    fn spawn(&self, command: &mut Command) -> Result<Run> {
+        let mut child = command
             .current_dir(self.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod faults;
+mod generated;
 mod harness;
 mod secured;
 mod up;
