@@ -26,11 +26,11 @@ pub enum Command {
     /// Write a commented klamm.yaml to start from
     Init(InitArgs),
     /// Print every setting at every layer with its reason
-    Plan(PlanArgs),
+    Plan(LookArgs),
     /// Create topics and set configuration so that the cluster agrees with the plan
     Apply(ApplyArgs),
     /// Try everything that the spec needs from this machine, one by one
-    Doctor(DoctorArgs),
+    Doctor(LookArgs),
     /// Run the embedded broker alone (one node, for development and tests, never for production)
     Broker(BrokerArgs),
     /// About the spec file itself
@@ -149,9 +149,9 @@ pub struct InitArgs {
     pub force: bool,
 }
 
-/// `klamm plan`.
+/// `klamm plan` and `klamm doctor`: a spec and a cluster to look at.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub struct LookArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
     #[command(flatten)]
@@ -170,17 +170,6 @@ pub struct ApplyArgs {
     /// Show what would change, change nothing
     #[arg(long)]
     pub dry_run: bool,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// `klamm doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    #[command(flatten)]
-    pub spec: SpecArgs,
-    #[command(flatten)]
-    pub cluster: ClusterArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

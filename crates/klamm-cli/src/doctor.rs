@@ -3,13 +3,13 @@
 use klamm_apply::{DoctorReport, Outcome as Check, doctor};
 use serde_json::json;
 
-use crate::args::DoctorArgs;
+use crate::args::LookArgs;
 use crate::failure::{Exit, Outcome};
 use crate::load::{self, WhenMissing};
 use crate::{connect, screen};
 
 /// Tries; exit code 2 when something does not work, 1 when somebody should look at it.
-pub async fn run(args: &DoctorArgs) -> Outcome {
+pub async fn run(args: &LookArgs) -> Outcome {
     let loaded = load::load(&args.spec, WhenMissing::Example)?;
     let options = connect::options(&args.cluster, &loaded)?;
     // With the live cluster where it can be had; without it the checks say what is missing.

@@ -1,12 +1,12 @@
 //! `klamm plan`: every setting at every layer, with its reason.
 
-use crate::args::PlanArgs;
+use crate::args::LookArgs;
 use crate::failure::{Exit, Outcome};
 use crate::load::{self, WhenMissing};
 use crate::{connect, screen};
 
 /// Plans from the spec alone, or with `--bootstrap` against what the cluster is.
-pub async fn run(args: &PlanArgs) -> Outcome {
+pub async fn run(args: &LookArgs) -> Outcome {
     let loaded = load::load(&args.spec, WhenMissing::Refuse)?;
     let facts = if args.cluster.bootstrap.is_empty() {
         None

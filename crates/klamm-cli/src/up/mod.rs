@@ -71,7 +71,10 @@ async fn on_target(args: &UpArgs, stop: &Stop, loaded: &Loaded, target: &Target)
     match job {
         None => Ok(Exit::Clean),
         Some(_) if stop.why() != Why::NotYet => Err(interrupted()),
-        Some(job) => service::run(args, stop, target, &job, plan.profile, say).await,
+        Some(job) => {
+            let run = service::Run { args, stop, target, job: &job, profile: plan.profile, say };
+            service::run(run).await
+        }
     }
 }
 

@@ -36,28 +36,27 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Left for the last commit when the drain took all of its time.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
+/// What a run is started with.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    pub args: &'a UpArgs,
+    pub stop: &'a Stop,
+    pub target: &'a Target,
+    pub job: &'a Job,
+    pub profile: Profile,
+    pub say: Say,
+}
+
 /// Runs the service and returns how it ended: exit code 0 only if the guarantees held.
-pub async fn run(
-    args: &UpArgs,
-    stop: &Stop,
-    target: &Target,
-    job: &Job,
-    profile: Profile,
-    say: Say,
-) -> Outcome {
-    let mut service = Service::start(args, stop, target, job, profile, say).await?;
+pub async fn run(run: Run<'_>) -> Outcome {
+    let mut service = Service::start(run).await?;
     service.watch().await;
     service.drain().await;
     service.prove().await
 }
 
 struct Service<'a> {
-    args: &'a UpArgs,
-    stop: &'a Stop,
-    target: &'a Target,
-    job: &'a Job,
-    profile: Profile,
-    say: Say,
+    run: Run<'a>,
     book: Arc<Book>,
     store: Arc<ViewStore>,
     /// Reads the log back beside the service.
@@ -72,14 +71,8 @@ struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    async fn start(
-        args: &'a UpArgs,
-        stop: &'a Stop,
-        target: &'a Target,
-        job: &'a Job,
-        profile: Profile,
-        say: Say,
-    ) -> Result<Service<'a>, Failure> {
+    async fn start(run: Run<'a>) -> Result<Service<'a>, Failure> {
+        let Run { args, stop, target, job, profile, say } = run;
         let (admin, topic) = (&target.admin, &job.topic.topic);
         consume::wait_until_alone(admin, &job.consumer, stop, say).await?;
         let store = ViewStore::open(admin, &job.consumer, topic, target.views.as_ref()).await?;
@@ -87,16 +80,16 @@ impl<'a> Service<'a> {
         let producer = DurableProducer::connect(&target.options, job.topic.clone())
             .await
             .map_err(|e| not_started(&e))?;
-        let run: u64 = rand::random();
+        let run_id: u64 = rand::random();
         let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-        let book = Arc::new(Book::new(run));
+        let book = Arc::new(Book::new(run_id));
         let reader = Reader::open(admin, job, &book).await?;
         let handler = ViewBuilder { store: Arc::clone(&store), book: Arc::clone(&book) };
         // A view needs the whole log, whatever the spec's consumer starts at: the default is the beginning.
         let options = LoopOptions { lag_interval: STATUS_EVERY, ..LoopOptions::default() };
         let consumer = ConsumerLoop::start(&target.options, &job.consumer, options, handler).await;
         let consumer = consumer.map_err(|error| not_started(&error))?;
-        announce(say, job, run, seed);
+        announce(say, job, run_id, seed);
         let writer = Writer {
             producer: producer.clone(),
             orders: Orders::new(seed, first_order_id(), job.record_bytes),
@@ -112,27 +105,12 @@ impl<'a> Service<'a> {
         let line = StatusLine::new(say.json, profile);
         let reader = tokio::spawn(reader.follow(stop.clone()));
         let (consumer, report) = (Some(consumer), None);
-        Ok(Service {
-            args,
-            stop,
-            target,
-            job,
-            profile,
-            say,
-            book,
-            store,
-            reader,
-            producer,
-            consumer,
-            report,
-            tasks,
-            line,
-        })
+        Ok(Service { run, book, store, reader, producer, consumer, report, tasks, line })
     }
 
     /// Shows the status until something stops the run.
     async fn watch(&mut self) {
-        let until = self.args.run_for.map(|time| tokio::time::Instant::now() + time);
+        let until = self.run.args.run_for.map(|time| tokio::time::Instant::now() + time);
         let mut ticks = interval(STATUS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
@@ -140,18 +118,18 @@ impl<'a> Service<'a> {
         loop {
             let Some(consumer) = &mut self.consumer else { return };
             tokio::select! {
-                _ = self.stop.stopped() => return,
-                () = at(until) => self.stop.stop(Why::Done),
+                _ = self.run.stop.stopped() => return,
+                () = at(until) => self.run.stop.stop(Why::Done),
                 report = consumer.ended() => {
                     self.report = Some(report);
                     self.consumer = None;
-                    self.stop.stop(Why::Failed);
+                    self.run.stop.stop(Why::Failed);
                 }
                 _ = ticks.tick() => {
                     readings += 1;
                     self.show("running");
-                    if self.target.trouble().is_some() {
-                        self.stop.stop(Why::Failed);
+                    if self.run.target.trouble().is_some() {
+                        self.run.stop.stop(Why::Failed);
                     }
                     if readings.is_multiple_of(SNAPSHOT_EVERY) {
                         let store = Arc::clone(&self.store);
@@ -166,7 +144,7 @@ impl<'a> Service<'a> {
     /// Every outcome is waited for, the view takes in what was acknowledged, the group commits and is left.
     async fn drain(&mut self) {
         // A broker that cannot write will not acknowledge anything, however long one waits.
-        let patience = if self.target.trouble().is_some() { Duration::ZERO } else { self.args.drain };
+        let patience = if self.run.target.trouble().is_some() { Duration::ZERO } else { self.run.args.drain };
         let deadline = tokio::time::Instant::now() + patience;
         let finished = timeout_at(deadline, self.settle()).await;
         if finished.is_err() {
@@ -201,17 +179,17 @@ impl<'a> Service<'a> {
     /// Reads the log back and prints the verdict.
     async fn prove(&mut self) -> Outcome {
         let _outstanding = self.producer.close(LAST_COMMIT).await;
-        let (admin, book) = (&self.target.admin, &self.book);
+        let (admin, book) = (&self.run.target.admin, &self.book);
         let reader = (&mut self.reader)
             .await
             .map_err(|error| Failure::new(format!("the log was not read back: {error}")))?;
         reader.finish().await?;
-        let committed = proof::committed(admin, self.job, book).await?;
+        let committed = proof::committed(admin, self.run.job, book).await?;
         let saved = self.store.save();
         let verdict = book.check(|checker| checker.verdict());
         let ending = Ending {
             verdict: &verdict,
-            delivery: match self.job.consumer.delivery {
+            delivery: match self.run.job.consumer.delivery {
                 Delivery::AtMostOnce => klamm_track::Delivery::AtMostOnce,
                 Delivery::AtLeastOnce => klamm_track::Delivery::AtLeastOnce,
                 Delivery::ExactlyOnce => klamm_track::Delivery::ExactlyOnce,
@@ -221,7 +199,7 @@ impl<'a> Service<'a> {
             committed,
         };
         let held = ending.held();
-        self.say.event("verdict", ending.to_json(), || screen::verdict(&ending, self.profile));
+        self.run.say.event("verdict", ending.to_json(), || screen::verdict(&ending, self.run.profile));
         if let Some(failure) = self.failure() {
             return Err(failure);
         }
@@ -234,7 +212,7 @@ impl<'a> Service<'a> {
 
     /// Why the run cannot count, whatever the verdict says of it.
     fn failure(&self) -> Option<Failure> {
-        if let Some(trouble) = self.target.trouble() {
+        if let Some(trouble) = self.run.target.trouble() {
             return Some(trouble);
         }
         if let Some(error) = self.book.first_failure() {
@@ -257,7 +235,7 @@ impl<'a> Service<'a> {
         }
         if !self.store.reached(&self.book.acknowledged_ends()) {
             return Some(
-                Failure::new(format!("the drain did not end within {} s", self.args.drain.as_secs())).hint(
+                Failure::new(format!("the drain did not end within {} s", self.run.args.drain.as_secs())).hint(
                     "`--drain 5m` waits longer; what is left is in the log, and the next run goes on with it",
                 ),
             );
