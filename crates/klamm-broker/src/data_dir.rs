@@ -25,9 +25,21 @@ pub(crate) struct DataDir {
     pub cluster_id: String,
     /// The last owner stopped in order: everything was flushed.
     pub was_clean: bool,
-    _lock: File,
+    _lock: Lock,
     /// Removes an ephemeral directory on drop.
     _temporary: Option<TempDir>,
+}
+
+/// The lock on the directory, given back on drop.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a child that this process is starting holds a copy of it until it runs its
+        // own program, and the next broker would find the directory locked.
+        let _closed_in_any_case = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,7 +79,7 @@ impl DataDir {
     }
 }
 
-fn take_lock(dir: &Path) -> Result<File, BrokerError> {
+fn take_lock(dir: &Path) -> Result<Lock, BrokerError> {
     let path = dir.join(LOCK);
     let failed = |error| BrokerError::io("locking", &path, error);
     let mut file =
@@ -84,7 +96,7 @@ fn take_lock(dir: &Path) -> Result<File, BrokerError> {
     }
     let pid = std::process::id();
     file.set_len(0).and_then(|()| writeln!(file, "{pid}")).map_err(failed)?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn read_or_write_meta(dir: &Path, new_cluster_id: impl FnOnce() -> String) -> Result<String, BrokerError> {

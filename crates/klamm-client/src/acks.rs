@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
@@ -121,6 +122,7 @@ struct Set {
     outcomes: Vec<Option<Outcome>>,
     missing: usize,
     done: oneshot::Sender<Vec<Outcome>>,
+    since: Instant,
     bytes: usize,
     _memory: OwnedSemaphorePermit,
 }
@@ -155,7 +157,8 @@ impl Outstanding {
         }
         let missing = len as usize;
         let bytes = memory.num_permits();
-        let set = Set { outcomes: vec![None; missing], missing, done, bytes, _memory: memory };
+        let since = Instant::now();
+        let set = Set { outcomes: vec![None; missing], missing, done, since, bytes, _memory: memory };
         let mut state = self.lock();
         state.records += missing;
         state.bytes += bytes;
@@ -170,6 +173,12 @@ impl Outstanding {
             }
         };
         (Ticket { set: slot, record: 0 }, pending)
+    }
+
+    /// When the set was opened, which is before any of its records can have been sent.
+    pub(crate) fn since(&self, ticket: Ticket) -> Option<Instant> {
+        let state = self.lock();
+        state.sets.get(ticket.set as usize)?.as_ref().map(|set| set.since)
     }
 
     /// Reports the outcome of one record. A second report for the same record changes nothing.

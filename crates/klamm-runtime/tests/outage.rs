@@ -11,6 +11,7 @@ mod on_real_kafka {
     use klamm_testkit::anyhow::{Context, Result, bail, ensure};
     use klamm_testkit::{Cluster, Controller, eventually, run_on_real, unique};
     use klamm_track::RecordId;
+    use klamm_wire::WireErrorKind;
 
     use crate::setup::{self, Judge, RUN, assert_held};
     use crate::traffic::Traffic;
@@ -116,11 +117,11 @@ mod on_real_kafka {
         ensure!(started.elapsed() < api_timeout + SLACK, "{:?}", started.elapsed());
         let explained = match error.kind() {
             AdminErrorKind::Timeout { last, .. } => last.is_some(),
-            AdminErrorKind::Kafka { .. } | AdminErrorKind::Wire(_) => true,
+            AdminErrorKind::Wire(error) => matches!(error.kind(), WireErrorKind::Timeout { .. }),
+            AdminErrorKind::Kafka { .. } => error.is_retryable(),
             _ => false,
         };
         ensure!(explained, "{error:?}");
-        println!("{error}");
 
         for node in [2, 3] {
             cluster.start(node).await?;
@@ -173,6 +174,8 @@ mod on_real_kafka {
         options: ClientOptions,
         admin: Admin,
         topic: String,
+        /// How many partitions it has.
+        count: u64,
     }
 
     impl Stage {
@@ -186,7 +189,7 @@ mod on_real_kafka {
             let (admin, topic) = (Admin::connect(&options).await?, unique("outage"));
             admin.create_topics(&[new_topic(&topic, partitions)], Mode::Execute).await?;
             admin.wait_until_ready(std::slice::from_ref(&topic), RECOVERY).await?;
-            Ok(Stage { options, admin, topic })
+            Ok(Stage { options, admin, topic, count: u64::try_from(partitions)? })
         }
 
         async fn producer(&self, delivery: Duration) -> Result<DurableProducer, klamm_runtime::ConnectError> {
@@ -206,7 +209,7 @@ mod on_real_kafka {
             // A key of its own for each: that one is missing says nothing about another's order.
             let id = RecordId { run: RUN, key: OWN_KEY + seq, seq: 0 };
             judge.with(|checker| checker.sent(id));
-            let partition = i32::try_from(seq % self.partitions().await?.len() as u64)?;
+            let partition = i32::try_from(seq % self.count)?;
             let value = id.to_bytes();
             let pending = producer.send(Record::new(&self.topic).partition(partition).value(&value)).await?;
             Ok(judge.outcome(id, pending.await))

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -74,22 +74,33 @@ impl Answers {
         self.lock().client = Some((reason.to_owned(), Instant::now()));
     }
 
-    /// What was last heard about the partition within `window`, or else about the client.
-    pub(super) fn last(&self, topic: &str, partition: i32, window: Duration) -> Option<Heard> {
-        let state = self.lock();
-        let of_partition = state
+    /// What was last heard about the partition since then, or else the last complaint.
+    ///
+    /// The beginning is the record's own. A fixed window of the delivery timeout was too short: librdkafka looks for
+    /// records that are out of time once a second, and by then the doubt of a first attempt had left the window.
+    pub(super) fn last(&self, topic: &str, partition: i32, since: Instant) -> Option<Heard> {
+        let of_partition = self
+            .lock()
             .partitions
             .get(topic)
             .and_then(|partitions| partitions.get(&partition))
-            .filter(|last| last.at.elapsed() <= window)
+            .filter(|last| last.at >= since)
             .map(|last| Heard {
                 text: last.text.clone(),
                 code: last.code,
-                in_doubt: last.doubt.is_some_and(|at| at.elapsed() <= window),
+                in_doubt: last.doubt.is_some_and(|at| at >= since),
             });
-        of_partition.or_else(|| {
-            let (text, _) = state.client.as_ref().filter(|(_, at)| at.elapsed() <= window)?;
-            Some(Heard { text: text.clone(), code: None, in_doubt: true })
+        of_partition.or_else(|| Some(Heard { text: self.complaint()?, code: None, in_doubt: true }))
+    }
+
+    /// The last complaint that names no partition, with its age: librdkafka does not repeat itself while a broker stays
+    /// away, and does not say when it is back.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let state = self.lock();
+        let (text, at) = state.client.as_ref()?;
+        Some(match at.elapsed().as_secs() {
+            0 => text.clone(),
+            seconds => format!("{text} ({seconds} s ago)"),
         })
     }
 
@@ -125,20 +136,32 @@ mod tests {
     #[test]
     fn a_refusal_leaves_no_doubt_and_a_lost_answer_does() {
         let answers = Answers::default();
-        let minute = Duration::from_secs(60);
+        let before = Instant::now();
         answers.log("MSGSET", LINE);
-        let heard = answers.last("orders.events", 3, minute).unwrap();
+        let heard = answers.last("orders.events", 3, before).unwrap();
         assert_eq!((heard.code, heard.in_doubt), (Some(RDKafkaErrorCode::NotEnoughReplicas), false));
         answers.log("MSGSET", &LINE.replace("Broker: Not enough in-sync replicas", "Local: Timed out"));
+        let between = Instant::now();
         answers.log("MSGSET", LINE);
-        assert!(answers.last("orders.events", 3, minute).unwrap().in_doubt);
+        assert!(answers.last("orders.events", 3, before).unwrap().in_doubt);
+        let heard = answers.last("orders.events", 3, between).unwrap();
+        assert!(!heard.in_doubt, "a record that came later was not in the request that got no answer");
+        assert_eq!(answers.last("orders.events", 3, Instant::now()), None);
+    }
+
+    #[test]
+    fn a_complaint_explains_what_no_answer_does() {
+        let answers = Answers::default();
+        answers.client_error("127.0.0.1:9092/1: Connect failed");
+        let heard = answers.last("orders.events", 3, Instant::now()).unwrap();
+        assert!(heard.in_doubt && heard.text.starts_with("127.0.0.1:9092/1: Connect failed"), "{heard:?}");
     }
 
     #[test]
     fn other_lines_and_other_partitions_say_nothing() {
-        let answers = Answers::default();
+        let (answers, before) = (Answers::default(), Instant::now());
         answers.log("PRODUCE", LINE);
         answers.log("MSGSET", "orders [0]: MessageSet with 2 message(s) (MsgId 1, BaseSeq 0) delivered");
-        assert_eq!(answers.last("orders", 0, Duration::from_secs(60)), None);
+        assert_eq!(answers.last("orders", 0, before), None);
     }
 }

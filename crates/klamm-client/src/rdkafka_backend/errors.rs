@@ -1,6 +1,6 @@
 //! librdkafka's errors as ours.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use klamm_kafka::ErrorCode;
 use rdkafka::error::KafkaError;
@@ -9,28 +9,40 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use super::answers::{Answers, Heard};
 use crate::{CommitError, CommitErrorKind, ConsumeError, ConsumeErrorKind, ProduceErrorKind};
 
+/// How long a record was tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tried {
+    /// No attempt is older.
+    pub(super) since: Instant,
+    /// The delivery timeout.
+    pub(super) limit: Duration,
+}
+
 /// A failed delivery. `answers` explains a timeout.
 pub(super) fn produce(
     code: Code,
     topic: &str,
     partition: i32,
-    delivery_timeout: Duration,
+    tried: Tried,
     answers: &Answers,
 ) -> ProduceErrorKind {
     use ProduceErrorKind as K;
     let message = || code.to_string();
+    let heard = || answers.last(topic, partition, tried.since);
     match code {
         // The message sat in the queue or was retried for all of its time.
-        Code::MessageTimedOut => match answers.last(topic, partition, delivery_timeout) {
+        Code::MessageTimedOut => match heard() {
             Some(Heard { code: Some(Code::NotEnoughReplicas), in_doubt, .. }) => {
-                K::NotEnoughReplicas { waited: Some(delivery_timeout), in_doubt }
+                K::NotEnoughReplicas { waited: Some(tried.limit), in_doubt }
             }
             Some(Heard { code: Some(Code::NotEnoughReplicasAfterAppend), .. }) => {
-                K::NotEnoughReplicas { waited: Some(delivery_timeout), in_doubt: true }
+                K::NotEnoughReplicas { waited: Some(tried.limit), in_doubt: true }
             }
-            heard => K::TimedOut { after: delivery_timeout, last_answer: heard.map(|heard| heard.text) },
+            heard => K::TimedOut { after: tried.limit, last_answer: heard.map(|heard| heard.text) },
         },
-        Code::NotEnoughReplicas => K::NotEnoughReplicas { waited: None, in_doubt: false },
+        Code::NotEnoughReplicas => {
+            K::NotEnoughReplicas { waited: None, in_doubt: heard().is_some_and(|heard| heard.in_doubt) }
+        }
         Code::NotEnoughReplicasAfterAppend => K::NotEnoughReplicas { waited: None, in_doubt: true },
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => K::TooLarge {
             bytes: None,
@@ -54,16 +66,17 @@ pub(super) fn produce(
 
 /// A failed look at a topic's partitions.
 pub(super) fn metadata(error: &KafkaError, after: Duration, answers: &Answers) -> ProduceErrorKind {
+    let tried = Tried { since: Instant::now(), limit: after };
     match error.rdkafka_error_code() {
         Some(code @ (Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::InvalidTopic)) => {
-            produce(code, "", -1, after, answers)
+            produce(code, "", -1, tried, answers)
         }
         Some(code @ (Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => {
-            produce(code, "", -1, after, answers)
+            produce(code, "", -1, tried, answers)
         }
         _ => {
-            let heard = answers.last("", -1, after).map(|heard| heard.text);
-            ProduceErrorKind::TimedOut { after, last_answer: heard.or_else(|| Some(error.to_string())) }
+            let last_answer = answers.complaint().or_else(|| Some(error.to_string()));
+            ProduceErrorKind::TimedOut { after, last_answer }
         }
     }
 }

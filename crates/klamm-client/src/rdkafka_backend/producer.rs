@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use klamm_admin::ClientOptions;
 use rdkafka::client::ClientContext;
@@ -15,6 +15,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::answers::Answers;
+use super::errors::Tried;
 use super::{config, errors};
 use crate::acks::{Outcome, Outstanding, Ticket};
 use crate::{
@@ -78,7 +79,7 @@ impl ProducerPath {
         self.producer.send(out).map_err(|(error, _)| {
             let context = self.producer.context();
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-            errors::produce(code, topic, partition, context.delivery_timeout, &context.answers)
+            errors::produce(code, topic, partition, context.tried(ticket), &context.answers)
         })
     }
 
@@ -149,18 +150,24 @@ impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
-        self.outstanding.resolve(Ticket::from_bits(ticket as u64), self.outcome(result));
+        let ticket = Ticket::from_bits(ticket as u64);
+        self.outstanding.resolve(ticket, self.outcome(result, ticket));
     }
 }
 
 impl Context {
-    fn outcome(&self, result: &DeliveryResult<'_>) -> Outcome {
+    fn tried(&self, ticket: Ticket) -> Tried {
+        let since = self.outstanding.since(ticket).unwrap_or_else(Instant::now);
+        Tried { since, limit: self.delivery_timeout }
+    }
+
+    fn outcome(&self, result: &DeliveryResult<'_>, ticket: Ticket) -> Outcome {
         match result {
             Ok(message) => Ok(receipt(message)),
             Err((error, message)) => {
                 let (topic, partition) = (message.topic(), message.partition());
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                let kind = errors::produce(code, topic, partition, self.delivery_timeout, &self.answers);
+                let kind = errors::produce(code, topic, partition, self.tried(ticket), &self.answers);
                 Err(ProduceError::new(topic, Some(partition), kind))
             }
         }
@@ -205,7 +212,8 @@ fn ask_partitions(
             None => return Err(ProduceErrorKind::UnknownTopic),
             Some(error) => {
                 let code = RDKafkaErrorCode::from(error);
-                return Err(errors::produce(code, topic, -1, timeout, answers));
+                let tried = Tried { since: Instant::now(), limit: timeout };
+                return Err(errors::produce(code, topic, -1, tried, answers));
             }
         }
     }
