@@ -21,7 +21,8 @@ setup-test:
 	@scripts/setup test
 
 up: setup
-	@cargo build -q -p klamm-cli
+	@echo 'building klamm (the first time takes a few minutes)'
+	@cargo build -p klamm-cli
 	@cargo run -q -p klamm-cli -- up $(ARGS)
 
 test:

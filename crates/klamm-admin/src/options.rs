@@ -35,7 +35,7 @@ impl ClientOptions {
             client_id: "klamm".to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
-            api_timeout: Duration::from_secs(30),
+            api_timeout: Duration::from_secs(60),
         }
     }
 

@@ -26,8 +26,9 @@ pub fn options_for(args: &ClusterArgs, bootstrap: Vec<String>, security: Securit
     let mut options = ClientOptions::new(bootstrap);
     options.security = security;
     options.client_id = "klamm".to_owned();
-    options.connect_timeout = options.connect_timeout.min(args.timeout);
-    options.request_timeout = options.request_timeout.min(args.timeout);
+    // A broker that takes connections and answers nothing must leave time for another one.
+    options.connect_timeout = options.connect_timeout.min(args.timeout / 2);
+    options.request_timeout = options.request_timeout.min(args.timeout / 2);
     options.api_timeout = args.timeout;
     options
 }

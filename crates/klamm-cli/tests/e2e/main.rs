@@ -4,5 +4,6 @@ mod bad_input;
 mod faults;
 mod generated;
 mod harness;
+mod readme;
 mod secured;
 mod up;
