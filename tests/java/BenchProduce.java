@@ -13,7 +13,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * A keyed producer as Java's users have it (acks=all, idempotent), measured when the JVM is warm: a fifth of the records
  * go first and do not count. Keys and values are those of klamm-client's example bench_produce. Prints one line of JSON.
  *
- * <p>{@code BenchProduce --bootstrap A --topic T --records N --size BYTES --compression lz4 --linger-ms 5}
+ * <p>{@code BenchProduce --bootstrap A --topic T --records N --size BYTES --compression lz4 --linger-ms 5 --batch-bytes 524288}
  */
 public final class BenchProduce {
     private static final int WARM_UP_AT_LEAST = 50_000;
@@ -33,6 +33,7 @@ public final class BenchProduce {
         config.put("bootstrap.servers", options.get("--bootstrap"));
         config.put("compression.type", options.get("--compression"));
         config.put("linger.ms", options.get("--linger-ms"));
+        config.put("batch.size", options.get("--batch-bytes"));
         config.put("acks", "all");
         config.put("enable.idempotence", "true");
         try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {

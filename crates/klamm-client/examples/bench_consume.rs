@@ -18,15 +18,6 @@ struct Args {
     topic: String,
     #[arg(long, default_value_t = 1_000_000)]
     records: usize,
-    /// Not used: what is in the topic is read. Here so that both benches take the same arguments.
-    #[arg(long, default_value_t = 100)]
-    size: usize,
-    /// Not used.
-    #[arg(long, default_value = "lz4")]
-    compression: String,
-    /// Not used.
-    #[arg(long, default_value_t = 5)]
-    linger_ms: u64,
 }
 
 #[tokio::main]

@@ -27,6 +27,8 @@ struct Args {
     compression: Compression,
     #[arg(long, default_value_t = 5)]
     linger_ms: u64,
+    #[arg(long, default_value_t = 512 << 10)]
+    batch_bytes: usize,
 }
 
 #[tokio::main]
@@ -35,6 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = ProducerOptions {
         compression: args.compression,
         linger: Duration::from_millis(args.linger_ms),
+        batch_bytes: args.batch_bytes,
         buffer_bytes: 256 << 20,
         ..ProducerOptions::default()
     };

@@ -19,8 +19,8 @@ const REPLICAS: i16 = 3;
 pub(super) fn produce(root: &Path, load: &Load) -> Result<()> {
     let bench = Bench::prepare(root, &["bench_produce"])?;
     let title = format!(
-        "produce {} x {} B, {}, linger {} ms",
-        load.records, load.size, load.compression, load.linger_ms
+        "produce {} x {} B, {}, linger {} ms, batch.size {}",
+        load.records, load.size, load.compression, load.linger_ms, load.batch_bytes
     );
     let mut comparison = Comparison::new(&title, "records/s", Better::Higher, ["klamm", "Java, warm"]);
     for round in 1..=load.rounds.rounds {
@@ -98,6 +98,7 @@ impl Bench<'_> {
             ("--size", load.size.to_string()),
             ("--compression", load.compression.clone()),
             ("--linger-ms", load.linger_ms.to_string()),
+            ("--batch-bytes", load.batch_bytes.to_string()),
         ];
         pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
     }
@@ -141,8 +142,8 @@ impl Json for Command {
 
 fn command_line(what: &str, load: &Load) -> String {
     format!(
-        "cargo xtask bench {what} --records {} --size {} --compression {} --linger-ms {} --rounds {}",
-        load.records, load.size, load.compression, load.linger_ms, load.rounds.rounds
+        "cargo xtask bench {what} --records {} --size {} --compression {} --linger-ms {} --batch-bytes {} --rounds {}",
+        load.records, load.size, load.compression, load.linger_ms, load.batch_bytes, load.rounds.rounds
     )
 }
 
