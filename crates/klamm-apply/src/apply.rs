@@ -5,9 +5,10 @@ use std::time::Duration;
 use klamm_admin::{Admin, AdminError, NewTopic};
 use klamm_contract::facts::ClusterFacts;
 use klamm_contract::{Breach, keeps};
-use klamm_plan::{Change, ChangeKind, Plan, diff};
+use klamm_plan::{Change, ChangeKind, Conflict, Plan, Risk, diff};
 use tokio::time::{Instant, sleep};
 
+use crate::loss::{Loss, loss};
 use crate::receipt::VERSION;
 use crate::{ApplyError, ApplyErrorKind, Done, Receipt};
 
@@ -24,6 +25,18 @@ pub struct ApplyOptions {
     pub existing: Existing,
     /// At all.
     pub mode: Mode,
+    /// With changes that delete records.
+    pub data_loss: DataLoss,
+}
+
+/// What to do with changes that delete records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DataLoss {
+    /// Say what would go, and change nothing.
+    #[default]
+    Refuse,
+    /// Make them.
+    Allow,
 }
 
 /// What to do with topics that exist with other settings.
@@ -61,18 +74,37 @@ pub async fn apply(admin: &Admin, plan: &Plan, options: &ApplyOptions) -> Result
         return Err(ApplyError::new(kind, receipt));
     }
     receipt.unchanged = difference.unchanged;
-    for change in difference.changes {
+    let losses = match losses(admin, plan, &difference.changes).await {
+        Ok(losses) => losses,
+        Err(error) => return Err(ApplyError::new(ApplyErrorKind::Admin(error), receipt)),
+    };
+    let loses = losses.iter().any(Option::is_some);
+    if loses && options.mode == Mode::Apply && options.data_loss == DataLoss::Refuse {
+        let losses = difference.changes.into_iter().zip(losses);
+        let losses = losses.filter_map(|(change, loss)| Some((change, loss?))).collect();
+        return Err(ApplyError::new(ApplyErrorKind::LosesData { losses }, receipt));
+    }
+    for (change, loss) in difference.changes.into_iter().zip(losses) {
         if options.mode == Mode::Apply
             && let Err(error) = make(admin, &change).await
         {
             return Err(ApplyError::new(ApplyErrorKind::Admin(error), receipt));
         }
-        receipt.done.push(Done::of(change, &bootstrap(&facts)));
+        receipt.done.push(Done::of(change, loss, &bootstrap(&facts)));
     }
     if options.mode == Mode::Apply && !receipt.done.is_empty() {
         settled(admin, plan).await.map_err(|kind| ApplyError::new(kind, receipt.clone()))?;
     }
     Ok(receipt)
+}
+
+/// What each change deletes.
+async fn losses(admin: &Admin, plan: &Plan, changes: &[Change]) -> Result<Vec<Option<Loss>>, AdminError> {
+    let mut losses = Vec::with_capacity(changes.len());
+    for change in changes {
+        losses.push(loss(admin, plan, change).await?);
+    }
+    Ok(losses)
 }
 
 async fn look(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, AdminError> {
@@ -94,8 +126,10 @@ fn refusal(
     if !breaches.is_empty() {
         return Some(ApplyErrorKind::Weak { breaches });
     }
-    if !difference.conflicts.is_empty() {
-        return Some(ApplyErrorKind::Conflict { conflicts: difference.conflicts.clone() });
+    let mut conflicts = difference.conflicts.clone();
+    conflicts.extend(difference.changes.iter().filter_map(moves_keys));
+    if !conflicts.is_empty() {
+        return Some(ApplyErrorKind::Conflict { conflicts });
     }
     let alter = |change: &&Change| !matches!(change.kind, ChangeKind::CreateTopic { .. });
     let changes: Vec<Change> = difference.changes.iter().filter(alter).cloned().collect();
@@ -103,6 +137,22 @@ fn refusal(
         return Some(ApplyErrorKind::Differs { changes });
     }
     None
+}
+
+/// More partitions on a keyed topic are never added in place.
+fn moves_keys(change: &Change) -> Option<Conflict> {
+    let ChangeKind::AddPartitions { from, to } = &change.kind else { return None };
+    (change.risk == Risk::MovesKeys).then(|| Conflict {
+        topic: change.topic.clone(),
+        setting: "partitions".to_owned(),
+        has: from.to_string(),
+        wants: to.to_string(),
+        why: "from then on records of a key go to another partition: their order breaks once, and joins go wrong".to_owned(),
+        fix: format!(
+            "write `partitions: {from}` into the spec, or make a new topic of {to}, copy in the order of the keys, and cut \
+             its groups over"
+        ),
+    })
 }
 
 /// Breaches that the changes themselves do not mend: what `apply` is about to set may be wrong now.

@@ -6,7 +6,7 @@ use klamm_admin::AdminError;
 use klamm_contract::Breach;
 use klamm_plan::{Change, Conflict};
 
-use crate::Receipt;
+use crate::{Loss, Receipt};
 
 /// A plan that was not applied, or not whole.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ pub enum ApplyErrorKind {
     Conflict {
         /// The differences.
         conflicts: Vec<Conflict>,
+    },
+    /// Changes delete records, and the caller did not allow it. Nothing was changed.
+    LosesData {
+        /// The changes, and what each deletes.
+        losses: Vec<(Change, Loss)>,
     },
     /// The plan was made for another cluster. Nothing was changed.
     OtherCluster {
@@ -91,6 +96,10 @@ impl fmt::Display for ApplyError {
                     c.topic, c.setting, c.has, c.wants, c.why
                 ),
                 None => f.write_str("a topic differs in a way that cannot be changed in place"),
+            },
+            ApplyErrorKind::LosesData { losses } => match losses.first() {
+                Some((change, loss)) => write!(f, "{change}: {}", loss.text()),
+                None => f.write_str("a change deletes records"),
             },
             ApplyErrorKind::OtherCluster { planned, found } => {
                 write!(f, "the plan is for cluster {planned}, and {found} answers")

@@ -7,9 +7,13 @@
 mod apply;
 mod doctor;
 mod error;
+mod loss;
 mod receipt;
+mod saved;
 
-pub use apply::{ApplyOptions, Existing, Mode, apply};
+pub use apply::{ApplyOptions, DataLoss, Existing, Mode, apply};
 pub use doctor::{Check, DoctorReport, Outcome, doctor};
 pub use error::{ApplyError, ApplyErrorKind};
+pub use loss::Loss;
 pub use receipt::{Done, Receipt};
+pub use saved::SavedPlan;

@@ -3,6 +3,8 @@
 use klamm_plan::{Change, ChangeKind, Risk};
 use serde::{Deserialize, Serialize};
 
+use crate::Loss;
+
 /// Version of the receipt's JSON form; later releases read earlier ones.
 pub const VERSION: u32 = 1;
 
@@ -30,14 +32,17 @@ pub struct Done {
     pub what: String,
     /// What it can do to those who use the topic.
     pub risk: Risk,
+    /// Records that it deletes, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loses: Option<Loss>,
     /// The command that takes it back; `None` when there is none (partitions cannot be taken away).
     pub undo: Option<String>,
 }
 
 impl Done {
     /// `change`, with the command that takes it back.
-    pub fn of(change: Change, bootstrap: &str) -> Self {
-        Done { what: change.to_string(), risk: change.risk, undo: undo(&change, bootstrap), change }
+    pub fn of(change: Change, loses: Option<Loss>, bootstrap: &str) -> Self {
+        Done { what: change.to_string(), risk: change.risk, loses, undo: undo(&change, bootstrap), change }
     }
 }
 

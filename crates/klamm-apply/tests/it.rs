@@ -6,8 +6,11 @@ mod it {
 }
 
 use it::applying::{
-    a_dry_run_changes_nothing, a_plan_for_another_cluster_is_refused, a_second_apply_changes_nothing,
-    a_topic_with_other_settings_is_left_alone_unless_asked, what_cannot_be_changed_in_place_is_a_conflict,
+    a_dry_run_changes_nothing, a_plan_for_another_cluster_is_refused,
+    a_saved_plan_is_for_the_cluster_as_it_was, a_second_apply_changes_nothing,
+    a_shorter_retention_is_counted_and_done_only_when_allowed,
+    a_topic_with_other_settings_is_left_alone_unless_asked, partitions_are_not_added_to_a_keyed_topic,
+    what_cannot_be_changed_in_place_is_a_conflict,
 };
 use it::doctoring::{a_healthy_cluster_has_nothing_to_mend, each_address_is_tried_by_itself};
 use it::{applying, doctoring};
@@ -19,6 +22,9 @@ scenarios!(
     a_topic_with_other_settings_is_left_alone_unless_asked,
     what_cannot_be_changed_in_place_is_a_conflict,
     a_plan_for_another_cluster_is_refused,
+    partitions_are_not_added_to_a_keyed_topic,
+    a_shorter_retention_is_counted_and_done_only_when_allowed,
+    a_saved_plan_is_for_the_cluster_as_it_was,
     a_healthy_cluster_has_nothing_to_mend,
     each_address_is_tried_by_itself,
 );

@@ -1,29 +1,138 @@
-//! `klamm apply`: the cluster agrees with the plan.
+//! `klamm apply`: the cluster agrees with the plan. It shows what would change, asks, does it, and looks again.
 
-use klamm_apply::{ApplyOptions, Existing, Mode};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use klamm_admin::Admin;
+use klamm_apply::{ApplyOptions, DataLoss, Existing, Mode, Receipt, SavedPlan};
+use klamm_plan::Plan;
+use serde_json::json;
 
 use crate::args::ApplyArgs;
-use crate::failure::{Exit, Outcome};
-use crate::load::{self, WhenMissing};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::load::{self, Loaded, WhenMissing};
 use crate::{connect, screen};
 
-/// Plans against the live cluster and brings it to the plan; exit code 1 when a dry run finds something to change.
+/// Exit code 0 when nothing was to be done or all of it was, 1 when changes are pending.
 pub async fn run(args: &ApplyArgs) -> Outcome {
-    let loaded = load::load(&args.spec, WhenMissing::Refuse)?;
-    let options = connect::options(&args.cluster, &loaded)?;
+    let loaded = match &args.plan {
+        Some(_) => None,
+        None => Some(load::load(&args.spec, WhenMissing::Refuse)?),
+    };
+    let options = match &loaded {
+        Some(loaded) => connect::options(&args.cluster, loaded)?,
+        None => connect::options_of_plan(&args.cluster)?,
+    };
     let admin = connect::connect(&options).await?;
-    let facts = admin.facts(&loaded.topics()).await.map_err(|error| connect::failed(&error))?;
-    let plan = loaded.plan(Some(&facts))?;
-    let mode = if args.dry_run { Mode::DryRun } else { Mode::Apply };
-    let receipt = klamm_apply::apply(&admin, &plan, &ApplyOptions { existing: Existing::Adjust, mode })
-        .await
-        .map_err(|error| screen::apply_failed(&error, &options.bootstrap, &loaded.origin))?;
-    if args.output.json {
-        screen::say_json(&serde_json::json!({ "event": "receipt", "receipt": receipt }));
-    } else {
-        let plan_text =
-            if args.output.verbose { screen::plan_full(&plan) } else { screen::plan_table(&plan) };
-        print!("{plan_text}{}", screen::receipt(&receipt, plan.profile));
+    let work = Work { args, admin, bootstrap: options.bootstrap };
+    let plan = match (&args.plan, &loaded) {
+        (Some(file), _) => work.saved(file).await?,
+        (None, Some(loaded)) => work.planned(loaded).await?,
+        (None, None) => return Err(Failure::new("neither a spec nor a saved plan is given")),
+    };
+    let origin = loaded.map_or_else(|| "the saved plan".to_owned(), |loaded| loaded.origin);
+    work.apply(&plan, &origin).await
+}
+
+struct Work<'a> {
+    args: &'a ApplyArgs,
+    admin: Admin,
+    bootstrap: Vec<String>,
+}
+
+impl Work<'_> {
+    async fn planned(&self, loaded: &Loaded) -> Result<Plan, Failure> {
+        let facts = self.admin.facts(&loaded.topics()).await.map_err(|error| connect::failed(&error))?;
+        let plan = loaded.plan(Some(&facts))?;
+        if let Some(file) = &self.args.out {
+            let saved = SavedPlan::of(plan.clone(), &facts);
+            std::fs::write(file, saved.to_json()).map_err(|error| {
+                Failure::new(format!("cannot write {}: {error}", file.display()))
+                    .hint("name another file with `--out FILE`")
+            })?;
+        }
+        Ok(plan)
     }
-    Ok(if receipt.dry_run && !receipt.done.is_empty() { Exit::Findings } else { Exit::Clean })
+
+    /// A plan that was looked at before: only for the cluster as it was then.
+    async fn saved(&self, file: &Path) -> Result<Plan, Failure> {
+        let name = file.display();
+        let again = "plan again: `klamm apply --dry-run --out FILE`";
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::new(format!("cannot read {name}: {error}")).hint(again))?;
+        let saved = SavedPlan::from_json(&text)
+            .map_err(|problem| Failure::new(format!("{name}: {problem}")).hint(again))?;
+        let topics: Vec<String> = saved.plan.topics.iter().map(|topic| topic.name().to_owned()).collect();
+        let facts = self.admin.facts(&topics).await.map_err(|error| connect::failed(&error))?;
+        let changed = saved.changed(&facts);
+        if changed.is_empty() {
+            return Ok(saved.plan);
+        }
+        let details = changed.iter().map(|what| format!("changed   {what}\n")).collect::<String>();
+        Err(Failure::new(format!("the cluster is not as it was when {name} was made"))
+            .details(details)
+            .hint(again))
+    }
+
+    async fn apply(&self, plan: &Plan, origin: &str) -> Outcome {
+        let preview = self.call(plan, origin, Mode::DryRun).await?;
+        self.show(plan, &preview);
+        if preview.done.is_empty() {
+            return Ok(Exit::Clean);
+        }
+        if self.args.dry_run {
+            return Ok(Exit::Findings);
+        }
+        if !self.agreed(&preview).await? {
+            eprintln!("nothing was changed");
+            return Ok(Exit::Findings);
+        }
+        let receipt = self.call(plan, origin, Mode::Apply).await?;
+        if self.args.output.json {
+            screen::say_json(&json!({ "event": "receipt", "receipt": receipt }));
+        } else {
+            screen::say_text(&screen::receipt(&receipt, plan.profile));
+        }
+        Ok(Exit::Clean)
+    }
+
+    async fn call(&self, plan: &Plan, origin: &str, mode: Mode) -> Result<Receipt, Failure> {
+        let data_loss = if self.args.allow_data_loss { DataLoss::Allow } else { DataLoss::Refuse };
+        let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss };
+        klamm_apply::apply(&self.admin, plan, &options)
+            .await
+            .map_err(|error| screen::apply_failed(&error, &self.bootstrap, origin))
+    }
+
+    fn show(&self, plan: &Plan, preview: &Receipt) {
+        if self.args.output.json {
+            let event = if preview.done.is_empty() { "receipt" } else { "preview" };
+            screen::say_json(&json!({ "event": event, "receipt": preview }));
+            return;
+        }
+        let table = if self.args.output.verbose { screen::plan_full(plan) } else { screen::plan_table(plan) };
+        screen::say_text(&format!("{table}{}", screen::receipt(preview, plan.profile)));
+    }
+
+    /// `--yes`, or the answer of whoever sits at the terminal.
+    async fn agreed(&self, preview: &Receipt) -> Result<bool, Failure> {
+        if self.args.yes {
+            return Ok(true);
+        }
+        let count = preview.done.len();
+        if !std::io::stdin().is_terminal() || self.args.output.json {
+            return Err(Failure::new(format!(
+                "{count} changes are pending, and nobody is there to be asked"
+            ))
+            .hint("`--yes` makes them, `--dry-run` only shows them"));
+        }
+        eprint!("make these {count} changes on cluster {}? [y/N] ", preview.cluster_id);
+        let _ = std::io::stderr().flush();
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map(|_| line)
+        });
+        let line = answer.await.ok().and_then(Result::ok).unwrap_or_default();
+        Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+    }
 }

@@ -170,6 +170,18 @@ pub struct ApplyArgs {
     /// Show what would change, change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Make changes that delete records, too
+    #[arg(long)]
+    pub allow_data_loss: bool,
+    /// Write the plan to a file, to be applied later to the cluster as it is now
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    pub out: Option<PathBuf>,
+    /// Apply a plan that `--out` wrote, if the cluster still is as it was then
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["spec", "environment", "profile", "out"])]
+    pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -21,6 +21,14 @@ pub fn options(args: &ClusterArgs, loaded: &Loaded) -> Result<ClientOptions, Fai
     Ok(options_for(args, bootstrap, loaded.security()?))
 }
 
+/// `--bootstrap` alone, for what needs no spec.
+pub fn options_of_plan(args: &ClusterArgs) -> Result<ClientOptions, Failure> {
+    if args.bootstrap.is_empty() {
+        return Err(Failure::new("a saved plan names no address").hint("add `--bootstrap HOST:PORT`"));
+    }
+    Ok(options_for(args, args.bootstrap.clone(), Security::default()))
+}
+
 /// Options for these addresses.
 pub fn options_for(args: &ClusterArgs, bootstrap: Vec<String>, security: Security) -> ClientOptions {
     let mut options = ClientOptions::new(bootstrap);

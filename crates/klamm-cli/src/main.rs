@@ -12,7 +12,6 @@ mod plan;
 mod screen;
 mod up;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,7 +26,12 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json();
-    match run(cli) {
+    let outcome = run(cli).and_then(|exit| match screen::output_failed() {
+        None => Ok(exit),
+        Some(error) => Err(Failure::new(format!("cannot write to standard output: {error}"))
+            .hint("what was done is done; only its description is missing")),
+    });
+    match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
             failure.print(json);
@@ -61,9 +65,7 @@ fn run(cli: Cli) -> Outcome {
 }
 
 fn print(text: &[u8]) -> Outcome {
-    std::io::stdout()
-        .write_all(text)
-        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
+    screen::say_text(&String::from_utf8_lossy(text));
     Ok(Exit::Clean)
 }
 

@@ -16,11 +16,11 @@ pub async fn run(args: &LookArgs) -> Outcome {
     };
     let plan = loaded.plan(facts.as_ref())?;
     if args.output.json {
-        print!("{}", plan.to_json());
+        screen::say_text(&plan.to_json());
     } else if args.output.verbose {
-        print!("{}", screen::plan_full(&plan));
+        screen::say_text(&screen::plan_full(&plan));
     } else {
-        print!("{}", screen::plan_table(&plan));
+        screen::say_text(&screen::plan_table(&plan));
     }
     Ok(Exit::Clean)
 }

@@ -2,15 +2,19 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use klamm_admin::{Admin, ClientOptions, Mode as AdminMode, NewTopic};
-use klamm_apply::{ApplyErrorKind, ApplyOptions, Existing, Mode, apply};
+use klamm_apply::{ApplyErrorKind, ApplyOptions, DataLoss, Existing, Mode, SavedPlan, apply};
 use klamm_contract::Profile;
 use klamm_plan::spec::{SpecSet, parse};
 use klamm_plan::{Plan, PlanOptions, plan};
 
+use klamm_testkit::eventually;
+use klamm_wire::batch::{BatchBuilder, Compression};
+
 use crate::{Cluster, unique};
 
-pub const ADJUST: ApplyOptions = ApplyOptions { existing: Existing::Adjust, mode: Mode::Apply };
-pub const REFUSE: ApplyOptions = ApplyOptions { existing: Existing::Refuse, mode: Mode::Apply };
+pub const ADJUST: ApplyOptions =
+    ApplyOptions { existing: Existing::Adjust, mode: Mode::Apply, data_loss: DataLoss::Refuse };
+pub const REFUSE: ApplyOptions = ApplyOptions { existing: Existing::Refuse, ..ADJUST };
 
 pub async fn admin(cluster: &Cluster) -> Result<Admin> {
     Ok(Admin::connect(&ClientOptions::new([cluster.bootstrap()])).await?)
@@ -84,23 +88,20 @@ pub async fn a_topic_with_other_settings_is_left_alone_unless_asked(cluster: Clu
     // Of the copies that the plan asks for, since those cannot be adjusted.
     let copies =
         i16::try_from(plan.topic(&topic).context("planned")?.contract.layer_topic.replication_factor)?;
-    let configs = vec![("retention.ms".to_owned(), "86400000".to_owned())];
-    let new = NewTopic { name: topic.clone(), partitions: 2, replication_factor: copies, configs };
+    let configs = vec![("segment.ms".to_owned(), "600000".to_owned())];
+    let new = NewTopic { name: topic.clone(), partitions: 4, replication_factor: copies, configs };
     admin.create_topics(&[new], AdminMode::Execute).await?;
     admin.wait_until_ready(std::slice::from_ref(&topic), std::time::Duration::from_secs(30)).await?;
 
     let refused = apply(&admin, &plan, &REFUSE).await.err().context("it differs")?;
     let ApplyErrorKind::Differs { changes } = refused.kind() else { bail!("{refused:?}") };
-    ensure!(changes.len() >= 2, "partitions and retention at least: {changes:?}");
+    ensure!(changes.iter().any(|change| change.to_string().contains("segment.ms")), "{changes:?}");
     ensure!(refused.done().done.is_empty() && refused.to_string().contains(&topic), "{refused}");
-    let facts = admin.facts(std::slice::from_ref(&topic)).await?;
-    ensure!(facts.topics[&topic].partitions.len() == 2, "nothing was changed");
 
     let adjusted = apply(&admin, &plan, &ADJUST).await?;
-    ensure!(adjusted.done.len() >= 2, "{adjusted:?}");
-    let back = adjusted.done.iter().find(|done| done.what.contains("retention.ms")).context("retention")?;
+    let back = adjusted.done.iter().find(|done| done.what.contains("segment.ms")).context("segments")?;
     let undo = back.undo.as_ref().context("can be taken back")?;
-    ensure!(undo.ends_with("--add-config retention.ms=86400000"), "{undo}");
+    ensure!(undo.ends_with("--add-config segment.ms=600000"), "{undo}");
     ensure!(apply(&admin, &plan, &REFUSE).await?.done.is_empty(), "now it is as planned");
     Ok(())
 }
@@ -143,5 +144,87 @@ pub async fn a_weak_cluster_is_refused_before_anything_changes(cluster: Cluster)
     };
     ensure!(breaches.iter().all(named) && !breaches.is_empty(), "{breaches:?}");
     ensure!(!admin.list_topics().await?.contains(&topic));
+    Ok(())
+}
+
+/// A topic as planned, but with these partitions and this retention; holds records that are a day and an hour old.
+async fn written_to(admin: &Admin, plan: &Plan, topic: &str, partitions: i32, retention: &str) -> Result<()> {
+    let promise = &plan.topic(topic).context("planned")?.contract.layer_topic;
+    let configs = vec![("retention.ms".to_owned(), retention.to_owned())];
+    let replication_factor = i16::try_from(promise.replication_factor)?;
+    let new = NewTopic { name: topic.to_owned(), partitions, replication_factor, configs };
+    admin.create_topics(&[new], AdminMode::Execute).await?;
+    admin.wait_until_ready(&[topic.to_owned()], std::time::Duration::from_secs(30)).await?;
+    let now = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis())?;
+    for age_hours in [24, 1] {
+        let mut batch = BatchBuilder::new(Compression::None);
+        for _ in 0..5 {
+            batch.append(now - age_hours * 3_600_000, Some(b"key"), Some(b"value"), &[]);
+        }
+        admin.append(topic, 0, batch.finish()?).await?;
+    }
+    Ok(())
+}
+
+pub async fn partitions_are_not_added_to_a_keyed_topic(cluster: Cluster) -> Result<()> {
+    let admin = admin(&cluster).await?;
+    let topic = unique("keyed");
+    let plan = planned(&admin, &topic).await?;
+    written_to(&admin, &plan, &topic, 2, "7200000").await?;
+    let error = apply(&admin, &plan, &ADJUST).await.err().context("keys would move")?;
+    let ApplyErrorKind::Conflict { conflicts } = error.kind() else { bail!("{error:?}") };
+    let found = conflicts.iter().find(|conflict| conflict.setting == "partitions").context("partitions")?;
+    ensure!(found.has == "2" && found.wants == "4" && found.fix.contains("partitions: 2"), "{found:?}");
+    let facts = admin.facts(std::slice::from_ref(&topic)).await?;
+    ensure!(facts.topics[&topic].partitions.len() == 2, "nothing was changed");
+    Ok(())
+}
+
+pub async fn a_shorter_retention_is_counted_and_done_only_when_allowed(cluster: Cluster) -> Result<()> {
+    let admin = admin(&cluster).await?;
+    let topic = unique("shorter");
+    let plan = planned(&admin, &topic).await?;
+    // Two days now, two hours to be: the five records of yesterday would go.
+    written_to(&admin, &plan, &topic, 4, "172800000").await?;
+    let error = apply(&admin, &plan, &ADJUST).await.err().context("records would go")?;
+    let ApplyErrorKind::LosesData { losses } = error.kind() else { bail!("{error:?}") };
+    let (change, loss) = losses.first().context("a loss")?;
+    ensure!(change.topic == topic && loss.records == Some(5), "{losses:?}");
+    ensure!(loss.unread == [(format!("{topic}-view"), 5)], "{losses:?}");
+    ensure!(error.to_string().contains("deletes 5 records"), "{error}");
+
+    let dry = apply(&admin, &plan, &ApplyOptions { mode: Mode::DryRun, ..ADJUST }).await?;
+    ensure!(dry.done.iter().any(|done| done.loses.is_some()), "a dry run says it too: {dry:?}");
+    let allowed = ApplyOptions { data_loss: DataLoss::Allow, ..ADJUST };
+    ensure!(apply(&admin, &plan, &allowed).await?.done.len() == dry.done.len());
+    ensure!(apply(&admin, &plan, &REFUSE).await?.done.is_empty(), "now it is as planned");
+    Ok(())
+}
+
+pub async fn a_saved_plan_is_for_the_cluster_as_it_was(cluster: Cluster) -> Result<()> {
+    let admin = admin(&cluster).await?;
+    let topic = unique("saved");
+    let topics = std::slice::from_ref(&topic);
+    let plan = planned(&admin, &topic).await?;
+    let saved = SavedPlan::of(plan.clone(), &admin.facts(topics).await?);
+    let saved = SavedPlan::from_json(&saved.to_json()).map_err(anyhow::Error::msg)?;
+    ensure!(saved.changed(&admin.facts(topics).await?).is_empty(), "nothing has changed yet");
+    apply(&admin, &saved.plan, &ADJUST).await?;
+    let changed = saved.changed(&admin.facts(topics).await?);
+    ensure!(changed.iter().any(|what| what.contains("exists by now")), "{changed:?}");
+
+    let saved = SavedPlan::of(plan.clone(), &admin.facts(topics).await?);
+    admin.delete_topics(topics).await?;
+    eventually(std::time::Duration::from_secs(30), "the topic is gone", async || {
+        admin.list_topics().await.is_ok_and(|topics| !topics.contains(&topic))
+    })
+    .await?;
+    ensure!(saved.changed(&admin.facts(topics).await?).iter().any(|what| what.contains("is gone")));
+    eventually(std::time::Duration::from_secs(30), "it is made again", async || {
+        apply(&admin, &plan, &ADJUST).await.map(|_| ())
+    })
+    .await?;
+    let changed = saved.changed(&admin.facts(topics).await?);
+    ensure!(changed.iter().any(|what| what.contains("made again")), "{changed:?}");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What people see. Only this crate renders; everything below it returns data.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -12,20 +13,33 @@ mod verdict;
 pub use diagnostics::render_diagnostics;
 pub use plan::{plan_full, plan_table, profile_note};
 pub use receipt::{apply_failed, receipt};
-pub use verdict::{Committed, Ending, verdict};
+pub use verdict::{Committed, Drain, Ending, verdict};
 
-/// Prints one object as one line on standard output. A reader that went away ends nothing: the run goes on to its drain.
+/// Why standard output could not be written, once that has happened.
+static OUTPUT_FAILED: OnceLock<String> = OnceLock::new();
+
+/// Prints one object as one line on standard output.
 pub fn say_json(value: &impl Serialize) {
     if let Ok(line) = serde_json::to_string(value) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        say_text(&(line + "\n"));
     }
 }
 
-/// Prints text on standard output; a reader that went away ends nothing.
+/// Prints text on standard output. A reader that went away ends nothing: the run goes on to its drain. Any other failure
+/// is remembered, and told at the end.
 pub fn say_text(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            OUTPUT_FAILED.get_or_init(|| error.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// The failure of standard output, if there was one.
+pub fn output_failed() -> Option<&'static str> {
+    OUTPUT_FAILED.get().map(String::as_str)
 }
 
 /// `1234567` as `1,234,567`.

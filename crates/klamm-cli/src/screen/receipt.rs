@@ -20,6 +20,9 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
     for done in &receipt.done {
         let risk = if done.risk == Risk::Safe { String::new() } else { format!(" [{}]", done.risk) };
         text.push_str(&format!("  {}{risk}\n", done.what));
+        if let Some(loss) = &done.loses {
+            text.push_str(&format!("    {}\n", loss.text()));
+        }
     }
     text
 }
@@ -61,6 +64,12 @@ pub fn apply_failed(error: &ApplyError, bootstrap: &[String], spec: &str) -> Fai
             }
             let hint = conflicts.first().map(|c| c.fix.clone()).unwrap_or_default();
             failure.details(details).hint(hint)
+        }
+        ApplyErrorKind::LosesData { losses } => {
+            for (change, loss) in losses {
+                details.push_str(&format!("deletes   {change}\n          {}\n", loss.text()));
+            }
+            failure.details(details).hint("`--allow-data-loss` does it; a longer `retain:` keeps the records")
         }
         ApplyErrorKind::OtherCluster { .. } => failure.hint("plan again against this cluster"),
         ApplyErrorKind::Admin(error) => {

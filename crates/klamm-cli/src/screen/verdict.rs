@@ -1,7 +1,7 @@
 //! The last screen of a run: what was counted, and whether it held.
 
 use klamm_contract::Profile;
-use klamm_track::{Delivery, Verdict};
+use klamm_track::{Delivery, Fault, Verdict};
 use serde_json::{Value, json};
 
 use super::{grouped, profile_note, three_digits};
@@ -19,6 +19,17 @@ pub struct Ending<'a> {
     pub latency_ms: (f64, f64),
     /// Committed offsets equal the end of the log.
     pub committed: Committed,
+    /// How far the drain came.
+    pub drain: Drain,
+}
+
+/// Whether everything that was acknowledged was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// The view has everything that was acknowledged.
+    Whole,
+    /// Its time was over before: what is not processed is not lost, and not proven.
+    CutShort,
 }
 
 /// Where the group's committed offsets stand at the end.
@@ -33,7 +44,8 @@ pub enum Committed {
 impl Ending<'_> {
     /// Did everything that was promised hold?
     pub fn held(&self) -> bool {
-        self.verdict.held(self.delivery) && self.committed == Committed::AtTheEnd
+        let whole = self.drain == Drain::Whole && self.committed == Committed::AtTheEnd;
+        whole && self.verdict.held(self.delivery)
     }
 
     /// The `verdict` event.
@@ -44,7 +56,7 @@ impl Ending<'_> {
             Committed::Behind(by) => by,
         };
         json!({
-            "held": self.held(), "counts": self.verdict, "committed_behind": behind, "view": self.totals,
+            "held": self.held(), "drained": self.drain == Drain::Whole, "counts": self.verdict, "committed_behind": behind, "view": self.totals,
             "p50_ms": p50_ms, "p99_ms": p99_ms,
         })
     }
@@ -54,7 +66,11 @@ impl Ending<'_> {
 pub fn verdict(ending: &Ending<'_>, profile: Profile) -> String {
     let v = ending.verdict;
     let mut text = String::new();
-    let head = if ending.held() { "the guarantees held" } else { "A GUARANTEE DID NOT HOLD" };
+    let head = match (ending.drain, ending.held()) {
+        (Drain::CutShort, _) => "not proven: the drain was cut short",
+        (Drain::Whole, true) => "the guarantees held",
+        (Drain::Whole, false) => "A GUARANTEE DID NOT HOLD",
+    };
     text.push_str(format!("verdict   {head} {}", profile_note(profile)).trim_end());
     text.push('\n');
     text.push_str(&format!(
@@ -64,14 +80,22 @@ pub fn verdict(ending: &Ending<'_>, profile: Profile) -> String {
         grouped(v.stored),
         grouped(v.processed)
     ));
+    let (lost, pending) = match ending.drain {
+        Drain::Whole => (v.lost + v.unprocessed, 0),
+        Drain::CutShort => (v.lost, v.unprocessed),
+    };
+    if pending > 0 {
+        text.push_str(&format!("          not processed yet {}\n", grouped(pending)));
+    }
     text.push_str(&format!(
         "          lost {} · duplicated {} · reordered per key {}{}\n",
-        grouped(v.lost + v.unprocessed),
+        grouped(lost),
         grouped(v.duplicated),
         grouped(v.reordered()),
         repeats(v, ending.delivery),
     ));
-    for (fault, count) in v.breaches(ending.delivery) {
+    let broken = v.breaches(ending.delivery).into_iter();
+    for (fault, count) in broken.filter(|(fault, _)| pending == 0 || *fault != Fault::Unprocessed) {
         text.push_str(&format!("          breach: {} {fault}", grouped(count)));
         if let Some(example) = v.examples.iter().find(|e| e.fault == fault) {
             let place = example.place.map_or_else(
@@ -85,7 +109,7 @@ pub fn verdict(ending: &Ending<'_>, profile: Profile) -> String {
         }
         text.push('\n');
     }
-    if let Committed::Behind(by) = ending.committed {
+    if let (Committed::Behind(by), Drain::Whole) = (ending.committed, ending.drain) {
         text.push_str(&format!("          breach: committed offsets are {by} behind what was processed\n"));
     }
     if v.failed > 0 {
@@ -126,7 +150,14 @@ mod tests {
 
     fn ending(verdict: &Verdict, committed: Committed) -> Ending<'_> {
         let totals = Totals { paid: 2, revenue_cents: 123_456, ..Totals::default() };
-        Ending { verdict, delivery: Delivery::AtLeastOnce, totals, latency_ms: (1.234, 12.34), committed }
+        Ending {
+            verdict,
+            delivery: Delivery::AtLeastOnce,
+            totals,
+            latency_ms: (1.234, 12.34),
+            committed,
+            drain: Drain::Whole,
+        }
     }
 
     #[test]
@@ -155,5 +186,17 @@ mod tests {
         assert!(!ending(&lost, Committed::AtTheEnd).held());
         assert!(verdict(&ending(&lost, Committed::AtTheEnd), Profile::Prod).contains("breach: 1 lost"));
         assert!(!ending(&Verdict::default(), Committed::Behind(3)).held());
+    }
+
+    #[test]
+    fn what_a_short_drain_left_is_neither_lost_nor_proven() {
+        let counts = Verdict { sent: 5, acknowledged: 5, stored: 5, unprocessed: 5, ..Verdict::default() };
+        let ending = Ending { drain: Drain::CutShort, ..ending(&counts, Committed::Behind(5)) };
+        let text = verdict(&ending, Profile::Prod);
+        assert!(
+            !ending.held() && text.contains("not proven") && text.contains("not processed yet 5"),
+            "{text}"
+        );
+        assert!(text.contains("lost 0") && !text.contains("breach"), "{text}");
     }
 }

@@ -23,7 +23,7 @@ use super::target::Target;
 use crate::args::{RateArg, UpArgs};
 use crate::connect;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::screen::{self, Ending};
+use crate::screen::{self, Drain, Ending};
 
 /// What the example writes when nobody says how fast: enough to see it move, little enough for a laptop.
 const DEFAULT_RATE: f64 = 5_000.0;
@@ -197,6 +197,10 @@ impl<'a> Service<'a> {
             totals: self.store.totals(),
             latency_ms: book.counters.whole_run_ms(),
             committed,
+            drain: match self.store.reached(&book.acknowledged_ends()) {
+                true => Drain::Whole,
+                false => Drain::CutShort,
+            },
         };
         let held = ending.held();
         self.run.say.event("verdict", ending.to_json(), || screen::verdict(&ending, self.run.profile));

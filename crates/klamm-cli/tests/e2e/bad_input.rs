@@ -114,13 +114,24 @@ async fn missing_spec_files_are_named() -> Result<()> {
 async fn a_topic_with_other_settings_is_left_alone_and_the_difference_said(cluster: Cluster) -> Result<()> {
     let place = Place::new()?;
     let bootstrap = cluster.bootstrap();
-    let applied = place.run(&["apply", "--bootstrap", &bootstrap, "--profile", "dev"]).await?;
+    let applied = place.run(&["apply", "--yes", "--bootstrap", &bootstrap, "--profile", "dev"]).await?;
     ensure!(applied.code == Some(0), "{applied:?}");
     let other = std::fs::read_to_string(place.file("klamm.yaml"))?.replace("retain: 7d", "retain: 3d");
     std::fs::write(place.file("klamm.yaml"), other)?;
     let run = place.run(&["up", "--bootstrap", &bootstrap, "--records", "10", "--profile", "dev"]).await?;
     run.failed_with(&[&place.topic, "retention.ms", "604800000", "259200000", "klamm apply"])?;
-    let applied = place.run(&["apply", "--bootstrap", &bootstrap, "--profile", "dev", "--json"]).await?;
+    let applied = place
+        .run(&[
+            "apply",
+            "--yes",
+            "--allow-data-loss",
+            "--bootstrap",
+            &bootstrap,
+            "--profile",
+            "dev",
+            "--json",
+        ])
+        .await?;
     ensure!(applied.code == Some(0), "{applied:?}");
     let run = place
         .run(&["up", "--bootstrap", &bootstrap, "--records", "10", "--profile", "dev", "--json"])
@@ -141,3 +152,20 @@ async fn doctor_says_what_it_tried(cluster: Cluster) -> Result<()> {
 }
 
 scenarios!(a_topic_with_other_settings_is_left_alone_and_the_difference_said, doctor_says_what_it_tried);
+
+#[tokio::test]
+async fn a_drain_without_time_is_not_proven_and_exits_with_2() -> Result<()> {
+    let place = Place::new()?;
+    let run = place.run(&["up", "--records", "3000", "--drain", "1ms"]).await?;
+    run.failed_with(&["the drain did not end", "--drain"])?;
+    ensure!(run.stdout.contains("not proven") && !run.stdout.contains("DID NOT HOLD"), "{run:?}");
+    // The next run goes on with what was left.
+    place.run(&["up", "--json", "--records", "10"]).await?.held()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn standard_output_that_cannot_be_written_is_a_failure() -> Result<()> {
+    let place = Place::new()?;
+    place.run_into("/dev/full", &["plan"]).await?.failed_with(&["standard output"])
+}

@@ -91,7 +91,7 @@ mod on_real_kafka {
         run_on_real(3, Controller::Combined, async |cluster| {
             let place = Place::new()?;
             let bootstrap = cluster.bootstrap();
-            let applied = place.run(&["apply", "--bootstrap", &bootstrap]).await?;
+            let applied = place.run(&["apply", "--yes", "--bootstrap", &bootstrap]).await?;
             ensure!(applied.code == Some(0), "{applied:?}");
             cluster.kill(2).await?;
             cluster.kill(3).await?;
@@ -133,7 +133,7 @@ mod on_real_kafka {
             {
                 let place = Place::new()?;
                 let bootstrap = cluster.bootstrap();
-                let applied = place.run(&["apply", "--bootstrap", &bootstrap]).await?;
+                let applied = place.run(&["apply", "--yes", "--bootstrap", &bootstrap]).await?;
                 ensure!(applied.code == Some(0), "{applied:?}");
                 let admin = Admin::connect(&ClientOptions::new([bootstrap.clone()])).await?;
                 admin.alter_configs(&place.topic, &[(setting.to_owned(), Some(value.to_owned()))]).await?;

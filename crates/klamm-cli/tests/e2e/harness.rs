@@ -64,6 +64,14 @@ impl Place {
         self.spawn(Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_klamm")]).args(args))
     }
 
+    /// Runs the binary here to its end, its standard output into a file.
+    pub async fn run_into(&self, file: &str, args: &[&str]) -> Result<Finished> {
+        let script = format!("exec \"$0\" \"$@\" >{file}");
+        self.spawn(Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_klamm")]).args(args))?
+            .finish()
+            .await
+    }
+
     fn spawn(&self, command: &mut Command) -> Result<Run> {
         let mut child = command
             .current_dir(self.path())
