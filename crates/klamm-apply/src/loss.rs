@@ -34,7 +34,7 @@ impl Loss {
     }
 }
 
-/// What `change` would delete; `None` for a change that deletes nothing.
+/// What `change` would delete; `None` for a change that deletes nothing, as things are now.
 pub async fn loss(admin: &Admin, plan: &Plan, change: &Change) -> Result<Option<Loss>, AdminError> {
     let ChangeKind::SetConfig { name, to, .. } = &change.kind else { return Ok(None) };
     if change.risk != Risk::LosesData {
@@ -50,7 +50,10 @@ pub async fn loss(admin: &Admin, plan: &Plan, change: &Change) -> Result<Option<
         ("retention.ms", Ok(kept)) if kept >= 0 => older_than(admin, &change.topic, kept).await?,
         _ => return Ok(Some(Loss { records: None, unread: Vec::new(), when: when.to_owned() })),
     };
-    let records = cut.values().map(|(oldest, end)| end - oldest).sum();
+    let records: i64 = cut.values().map(|(oldest, end)| end - oldest).sum();
+    if records == 0 {
+        return Ok(None);
+    }
     let mut unread = Vec::new();
     for consumer in &plan.consumers {
         let contract = &consumer.contract;
