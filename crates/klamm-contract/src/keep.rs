@@ -232,9 +232,17 @@ impl Judge<'_> {
                 "all but the newest record of each key go",
             ));
         }
+        if !deletes {
+            return;
+        }
         let keeps_ms = number(configs, "retention.ms").unwrap_or(KAFKA_RETENTION_MS);
         let keeps_bytes = number(configs, "retention.bytes").unwrap_or(-1);
-        if !deletes {
+        if matches!(promised, Retention::Compact) {
+            // With neither limit nothing is deleted, whatever the policy.
+            if keeps_ms >= 0 || keeps_bytes >= 0 {
+                let consequence = "the newest record of a key goes when it is old";
+                breaches.push(self.shorter("cleanup.policy", &policy, "compact", consequence));
+            }
             return;
         }
         let (needs_ms, needs_bytes) = match promised {
@@ -242,7 +250,7 @@ impl Judge<'_> {
             Retention::Size { bytes } => (None, Some(bytes / partitions.max(1))),
             Retention::Forever | Retention::Compact => (None, None),
         };
-        let forever = matches!(promised, Retention::Forever | Retention::Compact);
+        let forever = matches!(promised, Retention::Forever);
         // -1 is without end, for both settings.
         let ends_early =
             |has: i64, needs: Option<u64>| has >= 0 && needs.is_none_or(|needs| (has as u64) < needs);

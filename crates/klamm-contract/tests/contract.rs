@@ -135,7 +135,9 @@ fn retention_is_held_against_what_is_promised() {
     assert_eq!(holds(Retention::Forever, &[]), ["retention.ms"]);
     assert_eq!(holds(Retention::Forever, &[("retention.ms", "-1")]), none);
     assert_eq!(holds(Retention::Compact, &[("cleanup.policy", "compact")]), none);
-    assert_eq!(holds(Retention::Compact, &[]), ["retention.ms"]);
+    assert_eq!(holds(Retention::Compact, &[]), ["cleanup.policy"]);
+    let both = [("cleanup.policy", "compact,delete"), ("retention.ms", "-1")];
+    assert_eq!(holds(Retention::Compact, &both), none);
     assert_eq!(holds(Retention::Time { ms: 1000 }, &[("cleanup.policy", "compact")]), ["cleanup.policy"]);
     let size = Retention::Size { bytes: 2_000 };
     assert_eq!(holds(size, &[("retention.bytes", "1000"), ("retention.ms", "-1")]), none);
