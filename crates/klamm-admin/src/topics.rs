@@ -1,6 +1,6 @@
 //! Topics: list, create, grow, delete, and cut their beginning off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use klamm_kafka::ErrorCode;
@@ -73,7 +73,7 @@ impl Admin {
         self.create_topics_each(topics, mode).await.into_iter().try_for_each(|outcome| outcome.result)
     }
 
-    /// Creates topics and says what became of each.
+    /// Creates topics and says what became of each, in the order of `topics`.
     pub async fn create_topics_each(&self, topics: &[NewTopic], mode: Mode) -> Vec<TopicOutcome> {
         let mut outcomes = Vec::with_capacity(topics.len());
         for chunk in chunks(topics) {
@@ -101,9 +101,18 @@ impl Admin {
             .with_timeout_ms(self.options().broker_timeout_ms())
             .with_validate_only(mode == Mode::ValidateOnly);
         let answer = self.cluster.controller().await?.call(&request).await?;
-        let outcomes = answer.topics.iter().map(|topic| {
-            let message = topic.error_message.as_deref();
-            outcome(topic.name.0.as_ref(), topic.error_code, message, "create")
+        // The controller answers in an order of its own.
+        let mut told: HashMap<&str, _> =
+            answer.topics.iter().map(|topic| (topic.name.as_str(), topic)).collect();
+        let outcomes = topics.iter().map(|topic| match told.remove(topic.name.as_str()) {
+            Some(told) => outcome(&topic.name, told.error_code, told.error_message.as_deref(), "create"),
+            None => TopicOutcome {
+                topic: topic.name.clone(),
+                result: Err(AdminError::unexpected(format!(
+                    "the answer says nothing about topic {}",
+                    topic.name
+                ))),
+            },
         });
         all_or_again(outcomes.collect())
     }

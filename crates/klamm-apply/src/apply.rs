@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use klamm_admin::Mode::Execute;
 use klamm_admin::{Admin, AdminError, NewTopic};
 use klamm_contract::facts::ClusterFacts;
 use klamm_contract::{Breach, keeps};
@@ -84,13 +85,15 @@ pub async fn apply(admin: &Admin, plan: &Plan, options: &ApplyOptions) -> Result
         let losses = losses.filter_map(|(change, loss)| Some((change, loss?))).collect();
         return Err(ApplyError::new(ApplyErrorKind::LosesData { losses }, receipt));
     }
-    for (change, loss) in difference.changes.into_iter().zip(losses) {
-        if options.mode == Mode::Apply
-            && let Err(error) = make(admin, &change).await
-        {
-            return Err(ApplyError::new(ApplyErrorKind::Admin(error), receipt));
+    let changes: Vec<Pending> =
+        difference.changes.into_iter().zip(losses).map(|(change, loss)| Pending { change, loss }).collect();
+    let bootstrap = bootstrap(&facts);
+    match options.mode {
+        Mode::DryRun => receipt.done.extend(changes.into_iter().map(|pending| pending.done(&bootstrap))),
+        Mode::Apply => {
+            let made = make_all(admin, changes, &bootstrap, &mut receipt.done).await;
+            made.map_err(|error| ApplyError::new(ApplyErrorKind::Admin(error), receipt.clone()))?;
         }
-        receipt.done.push(Done::of(change, loss, &bootstrap(&facts)));
     }
     if options.mode == Mode::Apply && !receipt.done.is_empty() {
         settled(admin, plan).await.map_err(|kind| ApplyError::new(kind, receipt.clone()))?;
@@ -178,26 +181,86 @@ fn breaches_that_stay(
         .collect()
 }
 
-async fn make(admin: &Admin, change: &Change) -> Result<(), AdminError> {
-    match &change.kind {
-        ChangeKind::CreateTopic { partitions, replication_factor, configs } => {
-            let topic = NewTopic {
-                name: change.topic.clone(),
-                partitions: i32::try_from(*partitions).unwrap_or(i32::MAX),
-                replication_factor: i16::try_from(*replication_factor).unwrap_or(i16::MAX),
-                configs: configs.clone(),
-            };
-            admin.create_topics(&[topic], klamm_admin::Mode::Execute).await
-        }
-        ChangeKind::SetConfig { name, to, .. } => {
-            admin.alter_configs(&change.topic, &[(name.clone(), Some(to.clone()))]).await
-        }
-        ChangeKind::AddPartitions { to, .. } => {
-            admin.create_partitions(&change.topic, i32::try_from(*to).unwrap_or(i32::MAX)).await
-        }
-        // A kind that this version does not know cannot come from this version's planner.
-        _ => Ok(()),
+/// A change that is to be made.
+struct Pending {
+    change: Change,
+    loss: Option<Loss>,
+}
+
+impl Pending {
+    fn done(self, bootstrap: &str) -> Done {
+        Done::of(self.change, self.loss, bootstrap)
     }
+
+    fn is_creation(&self) -> bool {
+        matches!(self.change.kind, ChangeKind::CreateTopic { .. })
+    }
+
+    /// Configurations of one topic travel together: all of them are taken or none.
+    fn goes_with(&self, other: &Pending) -> bool {
+        let config = |pending: &Pending| matches!(pending.change.kind, ChangeKind::SetConfig { .. });
+        self.change.topic == other.change.topic && config(self) && config(other)
+    }
+}
+
+/// Makes the changes in as few requests as the brokers' limits allow, and adds each that was made to `done`.
+async fn make_all(
+    admin: &Admin,
+    changes: Vec<Pending>,
+    bootstrap: &str,
+    done: &mut Vec<Done>,
+) -> Result<(), AdminError> {
+    let (creations, others): (Vec<Pending>, Vec<Pending>) =
+        changes.into_iter().partition(Pending::is_creation);
+    let new: Vec<NewTopic> = creations.iter().filter_map(|pending| new_topic(&pending.change)).collect();
+    let mut failed = None;
+    for (pending, outcome) in creations.into_iter().zip(admin.create_topics_each(&new, Execute).await) {
+        match outcome.result {
+            Ok(()) => done.push(pending.done(bootstrap)),
+            // Those beside it may have been made.
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let mut others = others.into_iter().peekable();
+    while let Some(first) = others.next() {
+        let mut together = vec![first];
+        while let Some(next) = others.next_if(|next| next.goes_with(&together[0])) {
+            together.push(next);
+        }
+        change(admin, &together).await?;
+        done.extend(together.into_iter().map(|pending| pending.done(bootstrap)));
+    }
+    Ok(())
+}
+
+fn new_topic(change: &Change) -> Option<NewTopic> {
+    let ChangeKind::CreateTopic { partitions, replication_factor, configs } = &change.kind else {
+        return None;
+    };
+    Some(NewTopic {
+        name: change.topic.clone(),
+        partitions: i32::try_from(*partitions).unwrap_or(i32::MAX),
+        replication_factor: i16::try_from(*replication_factor).unwrap_or(i16::MAX),
+        configs: configs.clone(),
+    })
+}
+
+/// One change of a topic that exists, or all of its configurations.
+async fn change(admin: &Admin, together: &[Pending]) -> Result<(), AdminError> {
+    let Some(first) = together.first() else { return Ok(()) };
+    let topic = &first.change.topic;
+    if let ChangeKind::AddPartitions { to, .. } = &first.change.kind {
+        return admin.create_partitions(topic, i32::try_from(*to).unwrap_or(i32::MAX)).await;
+    }
+    let configs = together.iter().filter_map(|pending| match &pending.change.kind {
+        ChangeKind::SetConfig { name, to, .. } => Some((name.clone(), Some(to.clone()))),
+        // A kind that this version does not know cannot come from this version's planner.
+        _ => None,
+    });
+    admin.alter_configs(topic, &configs.collect::<Vec<_>>()).await
 }
 
 /// Waits until the cluster shows the plan: no difference, a leader and all copies in sync for each partition.

@@ -6,9 +6,9 @@ mod it {
 }
 
 use it::applying::{
-    a_dry_run_changes_nothing, a_plan_for_another_cluster_is_refused,
-    a_saved_plan_is_for_the_cluster_as_it_was, a_second_apply_changes_nothing,
-    a_shorter_retention_is_counted_and_done_only_when_allowed,
+    a_dry_run_changes_nothing, a_failure_carries_the_receipt_of_what_was_done,
+    a_plan_for_another_cluster_is_refused, a_saved_plan_is_for_the_cluster_as_it_was,
+    a_second_apply_changes_nothing, a_shorter_retention_is_counted_and_done_only_when_allowed,
     a_topic_with_other_settings_is_left_alone_unless_asked, partitions_are_not_added_to_a_keyed_topic,
     what_cannot_be_changed_in_place_is_a_conflict,
 };
@@ -18,6 +18,7 @@ use klamm_testkit::{Cluster, scenarios, unique};
 
 scenarios!(
     a_second_apply_changes_nothing,
+    a_failure_carries_the_receipt_of_what_was_done,
     a_dry_run_changes_nothing,
     a_topic_with_other_settings_is_left_alone_unless_asked,
     what_cannot_be_changed_in_place_is_a_conflict,
@@ -36,40 +37,14 @@ async fn nobody_there_is_said_once_and_the_rest_is_not_evaluated() -> anyhow::Re
 
 mod faults {
     mod on_embedded {
-        use anyhow::{Context, Result, ensure};
-        use klamm_apply::{ApplyErrorKind, apply};
-        use klamm_broker::{Api, Fault};
-        use klamm_kafka::ErrorCode;
-        use klamm_testkit::{Tier, run, unique};
+        use anyhow::Result;
+        use klamm_testkit::{Tier, run};
 
-        use crate::applying::{REFUSE, a_weak_cluster_is_refused_before_anything_changes, admin, planned};
+        use crate::applying::a_weak_cluster_is_refused_before_anything_changes;
 
         #[test]
         fn a_weak_cluster_is_refused() -> Result<()> {
             run(Tier::Embedded, a_weak_cluster_is_refused_before_anything_changes)
-        }
-
-        #[test]
-        fn a_failure_on_the_way_carries_the_receipt_of_what_was_done() -> Result<()> {
-            run(Tier::Embedded, async |cluster| {
-                let admin = admin(&cluster).await?;
-                let (one, two) = (unique("one"), unique("two"));
-                let mut plan = planned(&admin, &one).await?;
-                plan.topics.extend(planned(&admin, &two).await?.topics);
-                let broker = cluster.broker().context("embedded")?;
-                // The first creation goes through, the second is refused for good.
-                broker.faults().inject(Api::CreateTopics, 1, Fault::Delay(std::time::Duration::ZERO));
-                broker.faults().inject(Api::CreateTopics, 1, Fault::Error(ErrorCode::POLICY_VIOLATION));
-                let error = apply(&admin, &plan, &REFUSE).await.err().context("the second is refused")?;
-                ensure!(matches!(error.kind(), ApplyErrorKind::Admin(_)), "{error:?}");
-                ensure!(
-                    error.done().done.len() == 1 && error.done().done[0].change.topic == one,
-                    "{error:?}"
-                );
-                let again = apply(&admin, &plan, &REFUSE).await?;
-                ensure!(again.done.len() == 1 && again.unchanged == [one], "{again:?}");
-                Ok(())
-            })
         }
     }
 }

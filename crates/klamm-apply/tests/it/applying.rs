@@ -228,3 +228,28 @@ pub async fn a_saved_plan_is_for_the_cluster_as_it_was(cluster: Cluster) -> Resu
     ensure!(changed.iter().any(|what| what.contains("made again")), "{changed:?}");
     Ok(())
 }
+
+pub async fn a_failure_carries_the_receipt_of_what_was_done(cluster: Cluster) -> Result<()> {
+    let admin = admin(&cluster).await?;
+    let (one, two) = (unique("one"), unique("two"));
+    let mut plan = planned(&admin, &one).await?;
+    plan.topics.extend(planned(&admin, &two).await?.topics);
+    let sound = plan.clone();
+    let settings = &mut plan.topics.last_mut().context("two topics")?.settings;
+    settings.iter_mut().find(|setting| setting.name == "retention.ms").context("retention")?.value =
+        "soon".into();
+
+    let error = apply(&admin, &plan, &REFUSE).await.err().context("the second is refused")?;
+    ensure!(
+        matches!(error.kind(), ApplyErrorKind::Admin(_)) && error.to_string().contains(&two),
+        "{error:?}"
+    );
+    ensure!(error.done().done.len() == 1 && error.done().done[0].change.topic == one, "{error:?}");
+    eventually(std::time::Duration::from_secs(30), "every broker knows the first", async || {
+        admin.wait_until_ready(std::slice::from_ref(&one), std::time::Duration::from_secs(1)).await
+    })
+    .await?;
+    let again = apply(&admin, &sound, &REFUSE).await?;
+    ensure!(again.done.len() == 1 && again.unchanged == [one], "{again:?}");
+    Ok(())
+}
