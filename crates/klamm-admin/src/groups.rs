@@ -130,22 +130,49 @@ impl Admin {
     }
 
     async fn coordinator(&self, group: &str) -> Result<Connection, AdminError> {
+        self.coordinator_of(Coordinated::Group, group).await
+    }
+
+    pub(crate) async fn coordinator_of(
+        &self,
+        what: Coordinated,
+        name: &str,
+    ) -> Result<Connection, AdminError> {
         let connection = self.cluster.any().await?;
-        let key = StrBytes::from_string(group.to_owned());
+        let key = StrBytes::from_string(name.to_owned());
+        let request = FindCoordinatorRequest::default().with_key_type(what as i8);
         let request = match connection.version_of::<FindCoordinatorRequest>(None)? {
-            4.. => FindCoordinatorRequest::default().with_coordinator_keys(vec![key]),
-            _ => FindCoordinatorRequest::default().with_key(key),
+            4.. => request.with_coordinator_keys(vec![key]),
+            _ => request.with_key(key),
         };
         let answer = connection.call(&request).await?;
         let (node, code, message) = match answer.coordinators.into_iter().next() {
             Some(told) => (told.node_id.0, told.error_code, told.error_message),
             None => (answer.node_id.0, answer.error_code, answer.error_message),
         };
-        refuse(code, message.as_deref(), group)?;
+        ErrorCode::from(code).ok().map_err(|code| {
+            AdminError::kafka(code, message.as_deref(), "find the coordinator", &what.resource(name))
+        })?;
         if !self.cluster.view().brokers.contains_key(&node) {
             self.cluster.refresh().await?;
         }
         self.cluster.broker(node).await
+    }
+}
+
+/// What a coordinator is asked for, with Kafka's code for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Coordinated {
+    Group = 0,
+    TransactionalId = 1,
+}
+
+impl Coordinated {
+    fn resource(self, name: &str) -> String {
+        match self {
+            Coordinated::Group => format!("group {name}"),
+            Coordinated::TransactionalId => format!("transactional id {name}"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! Every future may be dropped at any moment: a request that has left may still be carried out by the broker, and
 //! nothing else is left behind.
 
+mod append;
 mod cluster;
 mod configs;
 mod error;
@@ -25,6 +26,10 @@ use std::sync::Arc;
 
 pub use error::{AdminError, AdminErrorKind};
 pub use groups::{CommittedOffset, GroupDescription, GroupMember};
+/// Kafka's error codes, as [`AdminError::code`] gives them.
+pub use klamm_kafka::ErrorCode;
+/// The stamp of an idempotent producer, as [`Admin::init_producer`] gives it.
+pub use klamm_wire::batch::ProducerStamp;
 /// What errors of a connection are made of, so that callers need not name `klamm-wire` for it.
 pub use klamm_wire::{Effect, Mechanism, Sasl, Security, Tls, WireError, WireErrorKind};
 pub use offsets::OffsetSpec;

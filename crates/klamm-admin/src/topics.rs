@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use klamm_kafka::ErrorCode;
-use klamm_wire::CallOptions;
 use klamm_wire::protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use klamm_wire::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use klamm_wire::protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
@@ -227,38 +226,6 @@ impl Admin {
             sleep(pause).await;
         }
         Ok(())
-    }
-
-    /// Appends one encoded record batch with acks=all and gives the offset of its first record.
-    ///
-    /// This is the raw request, for tools and tests: no sequence numbers, so it is not repeated when its fate is
-    /// unknown, and an error may hide a stored batch ([`AdminError::effect`]).
-    pub async fn append(&self, topic: &str, partition: i32, batch: Vec<u8>) -> Result<i64, AdminError> {
-        use klamm_wire::protocol::messages::ProduceRequest;
-        use klamm_wire::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-        let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch.into()));
-        let data = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
-        let request = ProduceRequest::default()
-            .with_acks(-1)
-            .with_timeout_ms(self.options().broker_timeout_ms())
-            .with_topic_data(vec![data]);
-        let request = &request;
-        self.retry("append a batch", Repeat::IfNothingHappened, || async move {
-            let leader = self.cluster.topic(topic).await?.leader_of(partition)?;
-            // From version 13 on topics are named by id.
-            let capped = CallOptions { max_version: Some(12), timeout: None };
-            let answer = self.cluster.broker(leader).await?.call_with(request, capped).await?;
-            let stored = answer.responses.first().and_then(|topic| topic.partition_responses.first());
-            let stored = stored.ok_or_else(|| nothing_about(topic))?;
-            let resource = format!("topic {topic} partition {partition}");
-            match ErrorCode::from(stored.error_code).ok() {
-                Ok(()) => Ok(stored.base_offset),
-                Err(code) => {
-                    Err(AdminError::kafka(code, stored.error_message.as_deref(), "write", &resource))
-                }
-            }
-        })
-        .await
     }
 }
 

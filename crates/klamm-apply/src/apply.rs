@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use klamm_admin::Mode::Execute;
-use klamm_admin::{Admin, AdminError, NewTopic};
+use klamm_admin::{Admin, AdminError};
 use klamm_contract::facts::ClusterFacts;
 use klamm_contract::{Breach, keeps};
 use klamm_plan::{Change, ChangeKind, Conflict, Plan, Risk, diff};
 use tokio::time::{Instant, sleep};
 
-use crate::loss::{Loss, loss};
+use crate::journal::{Journal, NewRun, Run, RunState};
+use crate::make::{Maker, Pending, with_losses};
 use crate::receipt::VERSION;
-use crate::{ApplyError, ApplyErrorKind, Done, Receipt};
+use crate::{ApplyError, ApplyErrorKind, Receipt};
 
 /// How long the brokers may take to show a change.
-const SETTLE: Duration = Duration::from_secs(30);
+pub(crate) const SETTLE: Duration = Duration::from_secs(30);
 /// Pause between looks: the first ones are quick, because one broker settles in milliseconds.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
-const SLOWEST_LOOK: Duration = Duration::from_millis(500);
+pub(crate) const FIRST_LOOK: Duration = Duration::from_millis(10);
+pub(crate) const SLOWEST_LOOK: Duration = Duration::from_millis(500);
 
 /// What `apply` may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct ApplyOptions {
     pub mode: Mode,
     /// With changes that delete records.
     pub data_loss: DataLoss,
+    /// With the cluster's journal.
+    pub journal: Journaling,
 }
 
 /// What to do with changes that delete records.
@@ -58,56 +60,121 @@ pub enum Mode {
     Apply,
 }
 
+/// Whether changes are written down in the cluster's journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Journaling {
+    /// They are, with what takes them back, and nobody else changes the cluster meanwhile.
+    Keep {
+        /// How long to wait for somebody else who does.
+        lock_timeout: Duration,
+    },
+    /// They are not: for a cluster that is made for one run, or where the caller may not write the journal.
+    Without,
+}
+
 /// Brings the cluster behind `admin` to `plan`.
 ///
 /// Refuses, before it changes anything, a cluster that cannot keep the plan's contracts, another cluster than the plan
-/// was made for, and differences that it may not or cannot change. Cancelling it leaves each change whole: made or not.
+/// was made for, and differences that it may not or cannot change. Cancelling it leaves each change whole: made or not;
+/// the journal then says that the run was interrupted.
 pub async fn apply(admin: &Admin, plan: &Plan, options: &ApplyOptions) -> Result<Receipt, ApplyError> {
     let mut receipt =
         Receipt { version: VERSION, dry_run: options.mode == Mode::DryRun, ..Receipt::default() };
-    let facts = match look(admin, plan).await {
-        Ok(facts) => facts,
-        Err(error) => return Err(ApplyError::new(ApplyErrorKind::Admin(error), receipt)),
-    };
-    receipt.cluster_id.clone_from(&facts.cluster_id);
-    let difference = diff(plan, &facts);
-    if let Some(kind) = refusal(plan, &facts, &difference, options.existing) {
-        return Err(ApplyError::new(kind, receipt));
+    match run(admin, plan, options, &mut receipt).await {
+        Ok(()) => Ok(receipt),
+        Err(kind) => Err(ApplyError::new(kind, receipt)),
     }
-    receipt.unchanged = difference.unchanged;
-    let losses = match losses(admin, plan, &difference.changes).await {
-        Ok(losses) => losses,
-        Err(error) => return Err(ApplyError::new(ApplyErrorKind::Admin(error), receipt)),
-    };
-    let loses = losses.iter().any(Option::is_some);
-    if loses && options.mode == Mode::Apply && options.data_loss == DataLoss::Refuse {
-        let losses = difference.changes.into_iter().zip(losses);
-        let losses = losses.filter_map(|(change, loss)| Some((change, loss?))).collect();
-        return Err(ApplyError::new(ApplyErrorKind::LosesData { losses }, receipt));
-    }
-    let changes: Vec<Pending> =
-        difference.changes.into_iter().zip(losses).map(|(change, loss)| Pending { change, loss }).collect();
-    let bootstrap = bootstrap(&facts);
-    match options.mode {
-        Mode::DryRun => receipt.done.extend(changes.into_iter().map(|pending| pending.done(&bootstrap))),
-        Mode::Apply => {
-            let made = make_all(admin, changes, &bootstrap, &mut receipt.done).await;
-            made.map_err(|error| ApplyError::new(ApplyErrorKind::Admin(error), receipt.clone()))?;
-        }
-    }
-    if options.mode == Mode::Apply && !receipt.done.is_empty() {
-        settled(admin, plan).await.map_err(|kind| ApplyError::new(kind, receipt.clone()))?;
-    }
-    Ok(receipt)
 }
 
-/// What each change deletes.
-async fn losses(admin: &Admin, plan: &Plan, changes: &[Change]) -> Result<Vec<Option<Loss>>, AdminError> {
-    let mut losses = Vec::with_capacity(changes.len());
-    for change in changes {
-        losses.push(loss(admin, plan, change).await?);
+async fn run(
+    admin: &Admin,
+    plan: &Plan,
+    options: &ApplyOptions,
+    receipt: &mut Receipt,
+) -> Result<(), ApplyErrorKind> {
+    let facts = look(admin, plan).await?;
+    let changes = prepare(admin, plan, options, &facts, receipt).await?;
+    let bootstrap = bootstrap(&facts);
+    if options.mode == Mode::DryRun {
+        receipt.done.extend(changes.into_iter().map(|pending| pending.done(&bootstrap)));
+        return Ok(());
     }
-    Ok(losses)
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let Journaling::Keep { lock_timeout } = options.journal else {
+        Maker { admin, bootstrap: &bootstrap, journal: None }.make_all(changes, &mut receipt.done).await?;
+        return settled(admin, plan).await.map(drop);
+    };
+    let new = NewRun { service: plan.service.clone(), undoes: None };
+    let mut journal = Journal::open(admin, &new, lock_timeout).await?;
+    receipt.run = Some(journal.id());
+    let made = locked(admin, plan, options, &mut journal, receipt).await;
+    close(journal, None, made).await
+}
+
+/// The part that is done under the lock.
+async fn locked(
+    admin: &Admin,
+    plan: &Plan,
+    options: &ApplyOptions,
+    journal: &mut Journal,
+    receipt: &mut Receipt,
+) -> Result<(), ApplyErrorKind> {
+    // Whoever held the lock before may have changed what was looked at.
+    let facts = look(admin, plan).await?;
+    let changes = prepare(admin, plan, options, &facts, receipt).await?;
+    let bootstrap = bootstrap(&facts);
+    let mut maker = Maker { admin, bootstrap: &bootstrap, journal: Some(&mut *journal) };
+    let mut steps = maker.make_all(changes, &mut receipt.done).await?;
+    let facts = settled(admin, plan).await?;
+    steps.retain(|step| matches!(step.change.kind, ChangeKind::CreateTopic { .. }));
+    for step in &mut steps {
+        step.topic_id = facts.topics.get(&step.change.topic).and_then(|topic| topic.id.clone());
+    }
+    journal.write(&steps).await?;
+    Ok(())
+}
+
+/// Ends the run in the journal with what became of it. `undone` is the run that it took back, when it did.
+pub(crate) async fn close(
+    journal: Journal,
+    undone: Option<&Run>,
+    result: Result<(), ApplyErrorKind>,
+) -> Result<(), ApplyErrorKind> {
+    match result {
+        Ok(()) => Ok(journal.close(RunState::Done, undone).await?),
+        // The lock is somebody else's by now.
+        Err(kind @ ApplyErrorKind::Fenced { .. }) => Err(kind),
+        Err(kind) => {
+            let why = ApplyError::new(kind, Receipt::default());
+            // The error that ended the run is the one to tell; without this record the next run marks it as interrupted.
+            let _ = journal.close(RunState::Failed { why: why.to_string() }, None).await;
+            Err(why.into_kind())
+        }
+    }
+}
+
+/// What is to be changed, once nothing speaks against it.
+async fn prepare(
+    admin: &Admin,
+    plan: &Plan,
+    options: &ApplyOptions,
+    facts: &ClusterFacts,
+    receipt: &mut Receipt,
+) -> Result<Vec<Pending>, ApplyErrorKind> {
+    receipt.cluster_id.clone_from(&facts.cluster_id);
+    let difference = diff(plan, facts);
+    if let Some(kind) = refusal(plan, facts, &difference, options.existing) {
+        return Err(kind);
+    }
+    receipt.unchanged = difference.unchanged;
+    let readers: Vec<(&str, &[String])> = plan
+        .consumers
+        .iter()
+        .map(|consumer| (consumer.contract.group.as_str(), consumer.contract.topics.as_slice()))
+        .collect();
+    with_losses(admin, &readers, difference.changes, options).await
 }
 
 async fn look(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, AdminError> {
@@ -181,96 +248,14 @@ fn breaches_that_stay(
         .collect()
 }
 
-/// A change that is to be made.
-struct Pending {
-    change: Change,
-    loss: Option<Loss>,
-}
-
-impl Pending {
-    fn done(self, bootstrap: &str) -> Done {
-        Done::of(self.change, self.loss, bootstrap)
-    }
-
-    fn is_creation(&self) -> bool {
-        matches!(self.change.kind, ChangeKind::CreateTopic { .. })
-    }
-
-    /// Configurations of one topic travel together: all of them are taken or none.
-    fn goes_with(&self, other: &Pending) -> bool {
-        let config = |pending: &Pending| matches!(pending.change.kind, ChangeKind::SetConfig { .. });
-        self.change.topic == other.change.topic && config(self) && config(other)
-    }
-}
-
-/// Makes the changes in as few requests as the brokers' limits allow, and adds each that was made to `done`.
-async fn make_all(
-    admin: &Admin,
-    changes: Vec<Pending>,
-    bootstrap: &str,
-    done: &mut Vec<Done>,
-) -> Result<(), AdminError> {
-    let (creations, others): (Vec<Pending>, Vec<Pending>) =
-        changes.into_iter().partition(Pending::is_creation);
-    let new: Vec<NewTopic> = creations.iter().filter_map(|pending| new_topic(&pending.change)).collect();
-    let mut failed = None;
-    for (pending, outcome) in creations.into_iter().zip(admin.create_topics_each(&new, Execute).await) {
-        match outcome.result {
-            Ok(()) => done.push(pending.done(bootstrap)),
-            // Those beside it may have been made.
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let mut others = others.into_iter().peekable();
-    while let Some(first) = others.next() {
-        let mut together = vec![first];
-        while let Some(next) = others.next_if(|next| next.goes_with(&together[0])) {
-            together.push(next);
-        }
-        change(admin, &together).await?;
-        done.extend(together.into_iter().map(|pending| pending.done(bootstrap)));
-    }
-    Ok(())
-}
-
-fn new_topic(change: &Change) -> Option<NewTopic> {
-    let ChangeKind::CreateTopic { partitions, replication_factor, configs } = &change.kind else {
-        return None;
-    };
-    Some(NewTopic {
-        name: change.topic.clone(),
-        partitions: i32::try_from(*partitions).unwrap_or(i32::MAX),
-        replication_factor: i16::try_from(*replication_factor).unwrap_or(i16::MAX),
-        configs: configs.clone(),
-    })
-}
-
-/// One change of a topic that exists, or all of its configurations.
-async fn change(admin: &Admin, together: &[Pending]) -> Result<(), AdminError> {
-    let Some(first) = together.first() else { return Ok(()) };
-    let topic = &first.change.topic;
-    if let ChangeKind::AddPartitions { to, .. } = &first.change.kind {
-        return admin.create_partitions(topic, i32::try_from(*to).unwrap_or(i32::MAX)).await;
-    }
-    let configs = together.iter().filter_map(|pending| match &pending.change.kind {
-        ChangeKind::SetConfig { name, to, .. } => Some((name.clone(), Some(to.clone()))),
-        // A kind that this version does not know cannot come from this version's planner.
-        _ => None,
-    });
-    admin.alter_configs(topic, &configs.collect::<Vec<_>>()).await
-}
-
 /// Waits until the cluster shows the plan: no difference, a leader and all copies in sync for each partition.
-async fn settled(admin: &Admin, plan: &Plan) -> Result<(), ApplyErrorKind> {
+async fn settled(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, ApplyErrorKind> {
     let deadline = Instant::now() + SETTLE;
     let mut pause = FIRST_LOOK;
     loop {
         let missing = match look(admin, plan).await {
             Ok(facts) => match missing(plan, &facts) {
-                None => return Ok(()),
+                None => return Ok(facts),
                 Some(missing) => missing,
             },
             Err(error) if error.is_retryable() => error.to_string(),
@@ -302,7 +287,7 @@ fn missing(plan: &Plan, facts: &ClusterFacts) -> Option<String> {
     None
 }
 
-fn bootstrap(facts: &ClusterFacts) -> String {
+pub(crate) fn bootstrap(facts: &ClusterFacts) -> String {
     facts
         .brokers
         .first()

@@ -6,6 +6,7 @@ use klamm_admin::AdminError;
 use klamm_contract::Breach;
 use klamm_plan::{Change, Conflict};
 
+use crate::journal::{JournalError, Lock};
 use crate::{Loss, Receipt};
 
 /// A plan that was not applied, or not whole.
@@ -47,6 +48,28 @@ pub enum ApplyErrorKind {
         /// Cluster that answers.
         found: String,
     },
+    /// Somebody else changes the cluster. Nothing was changed.
+    Locked {
+        /// Who, and since when.
+        lock: Box<Lock>,
+    },
+    /// Somebody else took over in the middle: what was not done by then was not tried.
+    Fenced {
+        /// Who, when that could be read.
+        lock: Option<Box<Lock>>,
+    },
+    /// The journal cannot be used: nothing was changed that it does not know.
+    Journal {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The journal knows no such run.
+    UnknownRun {
+        /// What was asked for.
+        run: u64,
+        /// The newest that it knows.
+        newest: Option<u64>,
+    },
     /// A call failed.
     Admin(AdminError),
     /// The cluster took the changes, and did not show them within the time.
@@ -66,9 +89,30 @@ impl ApplyError {
         &self.kind
     }
 
+    pub(crate) fn into_kind(self) -> ApplyErrorKind {
+        self.kind
+    }
+
     /// What had been done by then.
     pub fn done(&self) -> &Receipt {
         &self.done
+    }
+}
+
+impl From<AdminError> for ApplyErrorKind {
+    fn from(error: AdminError) -> Self {
+        ApplyErrorKind::Admin(error)
+    }
+}
+
+impl From<JournalError> for ApplyErrorKind {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Locked(lock) => ApplyErrorKind::Locked { lock },
+            JournalError::Fenced(lock) => ApplyErrorKind::Fenced { lock },
+            JournalError::Foreign(why) => ApplyErrorKind::Journal { why },
+            JournalError::Admin(error) => ApplyErrorKind::Admin(error),
+        }
     }
 }
 
@@ -103,6 +147,20 @@ impl fmt::Display for ApplyError {
             },
             ApplyErrorKind::OtherCluster { planned, found } => {
                 write!(f, "the plan is for cluster {planned}, and {found} answers")
+            }
+            ApplyErrorKind::Locked { lock } => {
+                write!(f, "{} changes this cluster (run {})", lock.holder, lock.run)
+            }
+            ApplyErrorKind::Fenced { lock: Some(lock) } => {
+                write!(f, "{} took over in the middle (run {})", lock.holder, lock.run)
+            }
+            ApplyErrorKind::Fenced { lock: None } => f.write_str("somebody took over in the middle"),
+            ApplyErrorKind::Journal { why } => write!(f, "the journal of changes cannot be used: {why}"),
+            ApplyErrorKind::UnknownRun { run, newest: Some(newest) } => {
+                write!(f, "the journal knows no run {run}; the newest is {newest}")
+            }
+            ApplyErrorKind::UnknownRun { run, newest: None } => {
+                write!(f, "there is no run {run}: this cluster has no journal of changes")
             }
             ApplyErrorKind::Admin(error) => write!(f, "{error}"),
             ApplyErrorKind::NotSettled { missing } => write!(f, "the changes were taken, but {missing}"),

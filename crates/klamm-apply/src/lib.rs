@@ -1,19 +1,24 @@
-//! Brings a cluster to a plan and says what it changed.
+//! Brings a cluster to a plan, says what it changed, and takes it back.
 //!
 //! [`apply`] looks at the cluster, holds it against every contract of the plan, and refuses before it changes
 //! anything. Then it makes the difference, reads the cluster back, and returns a [`Receipt`]. A second run finds no
-//! difference and changes nothing. Nothing is ever deleted. [`doctor()`] only looks, and says what it found.
+//! difference and changes nothing. Nothing is deleted unasked. Each change is written down in the cluster's own
+//! [`journal`] before it is made, and [`undo()`] takes a run back. [`doctor()`] only looks, and says what it found.
 
 mod apply;
 mod doctor;
 mod error;
+pub mod journal;
 mod loss;
+mod make;
 mod receipt;
 mod saved;
+mod undo;
 
-pub use apply::{ApplyOptions, DataLoss, Existing, Mode, apply};
+pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, apply};
 pub use doctor::{Check, DoctorReport, Outcome, doctor};
 pub use error::{ApplyError, ApplyErrorKind};
 pub use loss::Loss;
 pub use receipt::{Done, Receipt};
 pub use saved::SavedPlan;
+pub use undo::undo;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use klamm_admin::{Admin, AdminError, OffsetSpec};
-use klamm_plan::{Change, ChangeKind, Plan, Risk};
+use klamm_plan::{Change, ChangeKind, Risk};
 use serde::{Deserialize, Serialize};
 
 /// Records that a change deletes, as far as the cluster tells.
@@ -34,12 +34,28 @@ impl Loss {
     }
 }
 
-/// What `change` would delete; `None` for a change that deletes nothing, as things are now.
-pub async fn loss(admin: &Admin, plan: &Plan, change: &Change) -> Result<Option<Loss>, AdminError> {
-    let ChangeKind::SetConfig { name, to, .. } = &change.kind else { return Ok(None) };
+/// What `change` would delete; `None` for a change that deletes nothing, as things are now. `readers` are groups with the
+/// topics that they read.
+pub(crate) async fn loss(
+    admin: &Admin,
+    readers: &[(&str, &[String])],
+    change: &Change,
+) -> Result<Option<Loss>, AdminError> {
     if change.risk != Risk::LosesData {
         return Ok(None);
     }
+    let (name, to) = match &change.kind {
+        ChangeKind::SetConfig { name, to, .. } | ChangeKind::RestoreConfig { name, to: Some(to), .. } => {
+            (name, to.as_str())
+        }
+        // The value that is inherited then is the cluster's to know: nothing is counted.
+        ChangeKind::RestoreConfig { name, to: None, .. } => (name, ""),
+        ChangeKind::DeleteTopic { records } => {
+            let when = "at once, with the topic".to_owned();
+            return Ok((*records > 0).then(|| Loss { records: Some(*records), unread: Vec::new(), when }));
+        }
+        _ => return Ok(None),
+    };
     let when = match name.as_str() {
         "cleanup.policy" => "as the cleaner or the retention check comes by",
         _ => {
@@ -55,17 +71,16 @@ pub async fn loss(admin: &Admin, plan: &Plan, change: &Change) -> Result<Option<
         return Ok(None);
     }
     let mut unread = Vec::new();
-    for consumer in &plan.consumers {
-        let contract = &consumer.contract;
-        if !contract.topics.contains(&change.topic) {
+    for (group, topics) in readers {
+        if !topics.contains(&change.topic) {
             continue;
         }
-        let committed = admin.group_offsets(&contract.group, std::slice::from_ref(&change.topic)).await?;
+        let committed = admin.group_offsets(group, std::slice::from_ref(&change.topic)).await?;
         let committed: BTreeMap<i32, i64> = committed.iter().map(|at| (at.partition, at.offset)).collect();
         let missing = |(partition, (oldest, end)): (&i32, &(i64, i64))| {
             (end - committed.get(partition).copied().unwrap_or(*oldest).max(*oldest)).max(0)
         };
-        unread.push((contract.group.clone(), cut.iter().map(missing).sum()));
+        unread.push(((*group).to_owned(), cut.iter().map(missing).sum()));
     }
     Ok(Some(Loss { records: Some(records), unread, when: when.to_owned() }))
 }

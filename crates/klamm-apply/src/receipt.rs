@@ -17,8 +17,17 @@ pub struct Receipt {
     pub cluster_id: String,
     /// Nothing was changed: these are the changes that would be made.
     pub dry_run: bool,
+    /// Number of the run in the cluster's journal: what `--undo` takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
+    /// The run that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u64>,
     /// Changes, in the order in which they were made.
     pub done: Vec<Done>,
+    /// What an undo leaves as it is, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
     /// Topics that were as planned.
     pub unchanged: Vec<String>,
 }

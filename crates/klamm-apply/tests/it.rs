@@ -3,6 +3,7 @@
 mod it {
     pub(super) mod applying;
     pub(super) mod doctoring;
+    pub(super) mod undoing;
 }
 
 use it::applying::{
@@ -13,6 +14,11 @@ use it::applying::{
     what_cannot_be_changed_in_place_is_a_conflict,
 };
 use it::doctoring::{a_healthy_cluster_has_nothing_to_mend, each_address_is_tried_by_itself};
+use it::undoing::{
+    a_holder_that_was_overtaken_is_fenced_before_its_next_change, a_run_is_taken_back_and_once_only,
+    a_topic_with_records_is_taken_back_only_when_that_is_allowed, many_at_once_take_turns,
+    the_second_of_two_is_told_who_holds_the_lock, what_was_changed_again_is_not_taken_back,
+};
 use it::{applying, doctoring};
 use klamm_testkit::{Cluster, scenarios, unique};
 
@@ -28,6 +34,12 @@ scenarios!(
     a_saved_plan_is_for_the_cluster_as_it_was,
     a_healthy_cluster_has_nothing_to_mend,
     each_address_is_tried_by_itself,
+    a_run_is_taken_back_and_once_only,
+    a_topic_with_records_is_taken_back_only_when_that_is_allowed,
+    what_was_changed_again_is_not_taken_back,
+    the_second_of_two_is_told_who_holds_the_lock,
+    many_at_once_take_turns,
+    a_holder_that_was_overtaken_is_fenced_before_its_next_change,
 );
 
 #[tokio::test]

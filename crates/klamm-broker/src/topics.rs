@@ -74,6 +74,7 @@ enum Entry {
     BrokerValues { values: Values },
     LogStart { topic: String, partition: usize, offset: i64 },
     ProducerIds { next: i64 },
+    TransactionalId { name: String, producer: i64, epoch: i16 },
 }
 
 /// The state that the journal's entries add up to.
@@ -83,6 +84,8 @@ struct Recorded {
     broker_defaults: Values,
     broker_values: Values,
     next_producer_id: i64,
+    /// Producer id and epoch of each transactional id.
+    transactional: BTreeMap<String, (i64, i16)>,
 }
 
 #[derive(Debug)]
@@ -115,6 +118,9 @@ impl Recorded {
                 }
             }
             Entry::ProducerIds { next } => self.next_producer_id = next,
+            Entry::TransactionalId { name, producer, epoch } => {
+                self.transactional.insert(name, (producer, epoch));
+            }
         }
     }
 
@@ -139,7 +145,11 @@ impl Recorded {
             });
             std::iter::once(created).chain(starts)
         });
-        broker.into_iter().chain(topics)
+        let transactional = self
+            .transactional
+            .iter()
+            .map(|(name, &(producer, epoch))| Entry::TransactionalId { name: name.clone(), producer, epoch });
+        broker.into_iter().chain(topics).chain(transactional)
     }
 }
 
@@ -169,6 +179,15 @@ impl Ledger {
             self.journal.rewrite(self.recorded.entries())?;
         }
         Ok(())
+    }
+
+    fn next_producer_id(&mut self) -> io::Result<i64> {
+        let id = self.next_producer_id;
+        if id >= self.recorded.next_producer_id {
+            self.record(Entry::ProducerIds { next: id + PRODUCER_ID_BLOCK })?;
+        }
+        self.next_producer_id = id + 1;
+        Ok(id)
     }
 }
 
@@ -361,13 +380,24 @@ impl Topics {
 
     /// A producer id that was never handed out before.
     pub fn next_producer_id(&self) -> io::Result<i64> {
+        lock(&self.ledger).next_producer_id()
+    }
+
+    /// The producer id and a new epoch of a transactional id: from here on those who hold an earlier epoch are fenced.
+    /// `held` is what the caller believes to be its own (KIP-360); `None` in the answer says that it is not.
+    pub fn next_epoch(&self, name: &str, held: Option<(i64, i16)>) -> io::Result<Option<(i64, i16)>> {
         let mut ledger = lock(&self.ledger);
-        let id = ledger.next_producer_id;
-        if id >= ledger.recorded.next_producer_id {
-            ledger.record(Entry::ProducerIds { next: id + PRODUCER_ID_BLOCK })?;
+        let known = ledger.recorded.transactional.get(name).copied();
+        if held.is_some_and(|held| known != Some(held)) {
+            return Ok(None);
         }
-        ledger.next_producer_id = id + 1;
-        Ok(id)
+        let (producer, epoch) = match known {
+            // The last epoch is never handed out: a coordinator keeps it to fence with.
+            Some((producer, epoch)) if epoch < i16::MAX - 1 => (producer, epoch + 1),
+            _ => (ledger.next_producer_id()?, 0),
+        };
+        ledger.record(Entry::TransactionalId { name: name.to_owned(), producer, epoch })?;
+        Ok(Some((producer, epoch)))
     }
 
     /// Flushes everything to the disk.

@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use klamm_admin::Admin;
-use klamm_apply::{ApplyOptions, DataLoss, Existing, Mode, Receipt, SavedPlan};
+use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, Receipt, SavedPlan};
+use klamm_contract::Profile;
 use klamm_plan::Plan;
 use serde_json::json;
 
@@ -15,9 +16,10 @@ use crate::{connect, screen};
 
 /// Exit code 0 when nothing was to be done or all of it was, 1 when changes are pending.
 pub async fn run(args: &ApplyArgs) -> Outcome {
-    let loaded = match &args.plan {
-        Some(_) => None,
-        None => Some(load::load(&args.spec, WhenMissing::Refuse)?),
+    let needs_spec = args.plan.is_none() && args.undo.is_none();
+    let loaded = match needs_spec {
+        true => Some(load::load(&args.spec, WhenMissing::Refuse)?),
+        false => None,
     };
     let options = match &loaded {
         Some(loaded) => connect::options(&args.cluster, loaded)?,
@@ -25,13 +27,33 @@ pub async fn run(args: &ApplyArgs) -> Outcome {
     };
     let admin = connect::connect(&options).await?;
     let work = Work { args, admin, bootstrap: options.bootstrap };
+    if let Some(run) = args.undo {
+        return work.make(&Target::Undo(run)).await;
+    }
     let plan = match (&args.plan, &loaded) {
         (Some(file), _) => work.saved(file).await?,
         (None, Some(loaded)) => work.planned(loaded).await?,
         (None, None) => return Err(Failure::new("neither a spec nor a saved plan is given")),
     };
     let origin = loaded.map_or_else(|| "the saved plan".to_owned(), |loaded| loaded.origin);
-    work.apply(&plan, &origin).await
+    work.make(&Target::Plan(Box::new(plan), origin)).await
+}
+
+/// What the cluster is to be brought to.
+enum Target {
+    /// A plan, and where it comes from.
+    Plan(Box<Plan>, String),
+    /// What it was before a run.
+    Undo(u64),
+}
+
+impl Target {
+    fn profile(&self) -> Profile {
+        match self {
+            Target::Plan(plan, _) => plan.profile,
+            Target::Undo(_) => Profile::Prod,
+        }
+    }
 }
 
 struct Work<'a> {
@@ -74,9 +96,9 @@ impl Work<'_> {
             .hint(again))
     }
 
-    async fn apply(&self, plan: &Plan, origin: &str) -> Outcome {
-        let preview = self.call(plan, origin, Mode::DryRun).await?;
-        self.show(plan, &preview);
+    async fn make(&self, target: &Target) -> Outcome {
+        let preview = self.call(target, Mode::DryRun).await?;
+        self.show(target, &preview);
         if preview.done.is_empty() {
             return Ok(Exit::Clean);
         }
@@ -87,31 +109,43 @@ impl Work<'_> {
             eprintln!("nothing was changed");
             return Ok(Exit::Findings);
         }
-        let receipt = self.call(plan, origin, Mode::Apply).await?;
+        let receipt = self.call(target, Mode::Apply).await?;
         if self.args.output.json {
             screen::say_json(&json!({ "event": "receipt", "receipt": receipt }));
         } else {
-            screen::say_text(&screen::receipt(&receipt, plan.profile));
+            screen::say_text(&screen::receipt(&receipt, target.profile()));
         }
         Ok(Exit::Clean)
     }
 
-    async fn call(&self, plan: &Plan, origin: &str, mode: Mode) -> Result<Receipt, Failure> {
+    async fn call(&self, target: &Target, mode: Mode) -> Result<Receipt, Failure> {
         let data_loss = if self.args.allow_data_loss { DataLoss::Allow } else { DataLoss::Refuse };
-        let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss };
-        klamm_apply::apply(&self.admin, plan, &options)
-            .await
-            .map_err(|error| screen::apply_failed(&error, &self.bootstrap, origin))
+        let journal = match self.args.no_journal {
+            true => Journaling::Without,
+            false => Journaling::Keep { lock_timeout: self.args.lock_timeout },
+        };
+        let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal };
+        let (done, origin) = match target {
+            Target::Plan(plan, origin) => {
+                (klamm_apply::apply(&self.admin, plan, &options).await, origin.as_str())
+            }
+            Target::Undo(run) => (klamm_apply::undo(&self.admin, *run, &options).await, "SPEC"),
+        };
+        done.map_err(|error| screen::apply_failed(&error, &self.bootstrap, origin))
     }
 
-    fn show(&self, plan: &Plan, preview: &Receipt) {
+    fn show(&self, target: &Target, preview: &Receipt) {
         if self.args.output.json {
             let event = if preview.done.is_empty() { "receipt" } else { "preview" };
             screen::say_json(&json!({ "event": event, "receipt": preview }));
             return;
         }
-        let table = if self.args.output.verbose { screen::plan_full(plan) } else { screen::plan_table(plan) };
-        screen::say_text(&format!("{table}{}", screen::receipt(preview, plan.profile)));
+        let table = match target {
+            Target::Plan(plan, _) if self.args.output.verbose => screen::plan_full(plan),
+            Target::Plan(plan, _) => screen::plan_table(plan),
+            Target::Undo(_) => String::new(),
+        };
+        screen::say_text(&format!("{table}{}", screen::receipt(preview, target.profile())));
     }
 
     /// `--yes`, or the answer of whoever sits at the terminal.

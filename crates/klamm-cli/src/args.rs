@@ -29,6 +29,8 @@ pub enum Command {
     Plan(LookArgs),
     /// Create topics and set configuration so that the cluster agrees with the plan
     Apply(ApplyArgs),
+    /// What `klamm apply` changed on a cluster, by whom, and what takes it back
+    Journal(JournalArgs),
     /// Try everything that the spec needs from this machine, one by one
     Doctor(LookArgs),
     /// Run the embedded broker alone (one node, for development and tests, never for production)
@@ -182,6 +184,27 @@ pub struct ApplyArgs {
     /// Apply a plan that `--out` wrote, if the cluster still is as it was then
     #[arg(long, value_name = "FILE", conflicts_with_all = ["spec", "environment", "profile", "out"])]
     pub plan: Option<PathBuf>,
+    /// Take a run of the cluster's journal back; `klamm journal` lists them
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["spec", "environment", "profile", "out", "plan"])]
+    pub undo: Option<u64>,
+    /// How long to wait for somebody else who changes the cluster
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
+    pub lock_timeout: Duration,
+    /// Write no journal and take no lock, where the topic klamm.journal may not be written: no `--undo` then
+    #[arg(long, conflicts_with = "undo")]
+    pub no_journal: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `klamm journal`.
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// One run, with its changes
+    #[arg(value_name = "RUN")]
+    pub run: Option<u64>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -225,6 +248,14 @@ fn rate(text: &str) -> Result<RateArg, String> {
     match text.parse::<f64>() {
         Ok(n) if n.is_finite() && (0.1..=10_000_000.0).contains(&n) => Ok(RateArg::PerSecond(n)),
         _ => Err("expected records a second from 0.1 to 10000000, or max".to_owned()),
+    }
+}
+
+/// A duration that may be zero.
+fn patience(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        _ => duration(text),
     }
 }
 

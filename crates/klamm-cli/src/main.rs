@@ -7,6 +7,7 @@ mod connect;
 mod doctor;
 mod failure;
 mod init;
+mod journal;
 mod load;
 mod plan;
 mod screen;
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Init(args) => init::run(&args),
         Command::Plan(args) => in_runtime(plan::run(&args)),
         Command::Apply(args) => in_runtime(apply::run(&args)),
+        Command::Journal(args) => in_runtime(journal::run(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::Broker(args) => in_runtime(broker::run(&args)),
         Command::Spec { what: SpecCommand::Schema } => print(klamm_plan::json_schema().as_bytes()),
@@ -87,6 +89,7 @@ impl Cli {
             Command::Doctor(args) => args.output,
             Command::Plan(args) => args.output,
             Command::Apply(args) => args.output,
+            Command::Journal(args) => args.output,
             _ => return Json::No,
         };
         if output.json { Json::Yes } else { Json::No }

@@ -59,6 +59,20 @@ pub enum ChangeKind {
         /// Layer that the present value comes from.
         from_source: Option<ConfigSource>,
     },
+    /// One configuration of the topic goes back to what it was.
+    RestoreConfig {
+        /// Kafka's name.
+        name: String,
+        /// Effective value now.
+        from: Option<String>,
+        /// The topic's own value that it had; `None` when it had none and inherits again.
+        to: Option<String>,
+    },
+    /// The topic is deleted with all its records: only to take its creation back.
+    DeleteTopic {
+        /// Records that it holds.
+        records: i64,
+    },
     /// Partitions are added.
     AddPartitions {
         /// Partitions now.
@@ -125,6 +139,14 @@ impl fmt::Display for Change {
                     self.topic,
                     from.as_deref().unwrap_or("unknown")
                 )
+            }
+            ChangeKind::RestoreConfig { name, from, to } => {
+                let from = from.as_deref().unwrap_or("unknown");
+                let to = to.as_deref().unwrap_or("what the cluster has for all topics");
+                write!(f, "set {name} of {} from {from} back to {to}", self.topic)
+            }
+            ChangeKind::DeleteTopic { records } => {
+                write!(f, "delete {} with {}", self.topic, text::records(*records))
             }
             ChangeKind::AddPartitions { from, to } => {
                 write!(f, "raise partitions of {} from {from} to {to}", self.topic)
@@ -244,7 +266,8 @@ fn configs(topic: &TopicPlan, live: &TopicFacts, bootstrap: &str, diff: &mut Dif
     }
 }
 
-fn risk_of(name: &str, from: Option<&str>, to: &str) -> Risk {
+/// What setting `name` of a topic from `from` to `to` can do.
+pub fn risk_of(name: &str, from: Option<&str>, to: &str) -> Risk {
     let number = |text: &str| text.trim().parse::<i64>().ok();
     // -1 keeps without end: the longest of all.
     let kept = |text: &str| number(text).map(|value| if value < 0 { i64::MAX } else { value });

@@ -17,7 +17,7 @@ pub mod spec;
 mod text;
 
 pub use diagnostic::{Diagnostic, Place, Span};
-pub use diff::{Change, ChangeKind, Conflict, Diff, Risk, diff};
+pub use diff::{Change, ChangeKind, Conflict, Diff, Risk, diff, risk_of};
 pub use plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, TopicPlan, plan};
 pub use settings::Setting;
 pub use sizing::{Disk, Need, Sizing};

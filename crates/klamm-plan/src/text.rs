@@ -6,6 +6,11 @@ pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// `1 record`, `7 records`.
+pub(crate) fn records(number: i64) -> String {
+    count(u64::try_from(number).unwrap_or(0), "record")
+}
+
 /// `1 copy`, `3 copies`.
 pub(crate) fn copies(number: u32) -> String {
     if number == 1 { "1 copy".to_owned() } else { format!("{number} copies") }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use klamm_admin::{Admin, ClientOptions, Mode as AdminMode, NewTopic};
-use klamm_apply::{ApplyErrorKind, ApplyOptions, DataLoss, Existing, Mode, SavedPlan, apply};
+use klamm_apply::{ApplyErrorKind, ApplyOptions, DataLoss, Existing, Journaling, Mode, SavedPlan, apply};
 use klamm_contract::Profile;
 use klamm_plan::spec::{SpecSet, parse};
 use klamm_plan::{Plan, PlanOptions, plan};
@@ -12,8 +12,13 @@ use klamm_wire::batch::{BatchBuilder, Compression};
 
 use crate::{Cluster, unique};
 
-pub const ADJUST: ApplyOptions =
-    ApplyOptions { existing: Existing::Adjust, mode: Mode::Apply, data_loss: DataLoss::Refuse };
+/// Scenarios share a real cluster, and its journal lets one change it at a time: those about it are in `undoing`.
+pub const ADJUST: ApplyOptions = ApplyOptions {
+    existing: Existing::Adjust,
+    mode: Mode::Apply,
+    data_loss: DataLoss::Refuse,
+    journal: Journaling::Without,
+};
 pub const REFUSE: ApplyOptions = ApplyOptions { existing: Existing::Refuse, ..ADJUST };
 
 pub async fn admin(cluster: &Cluster) -> Result<Admin> {

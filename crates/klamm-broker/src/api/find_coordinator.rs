@@ -1,5 +1,4 @@
-//! `FindCoordinator`: this node, for every group. A transactional id is answered as `InitProducerId` does: transactions are
-//! not offered.
+//! `FindCoordinator`: this node, for every group and transactional id.
 
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::find_coordinator_response::Coordinator;
@@ -26,8 +25,7 @@ impl Handler for FindCoordinator {
 
     async fn handle(call: &Call<'_>, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
         let error = match request.key_type {
-            GROUP => ErrorCode::NONE,
-            TRANSACTION => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            GROUP | TRANSACTION => ErrorCode::NONE,
             _ => ErrorCode::INVALID_REQUEST,
         };
         Self::refuse(call, request, error)

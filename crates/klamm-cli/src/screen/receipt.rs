@@ -11,6 +11,7 @@ use crate::failure::Failure;
 pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
     let verb = if receipt.dry_run { "would change" } else { "changed" };
     let count = match (receipt.done.len(), receipt.dry_run) {
+        (0, _) if receipt.undoes.is_some() => "nothing is left to take back".to_owned(),
         (0, _) => "nothing to change, the cluster is as planned".to_owned(),
         (1, _) => format!("{verb} 1 thing"),
         (n, _) => format!("{verb} {n} things"),
@@ -23,6 +24,12 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
         if let Some(loss) = &done.loses {
             text.push_str(&format!("    {}\n", loss.text()));
         }
+    }
+    for left in &receipt.left {
+        text.push_str(&format!("  stays: {left}\n"));
+    }
+    if let Some(run) = receipt.run.filter(|_| !receipt.done.is_empty()) {
+        text.push_str(&format!("  run {run}: `klamm apply --undo {run}` takes it back\n"));
     }
     text
 }
@@ -71,6 +78,16 @@ pub fn apply_failed(error: &ApplyError, bootstrap: &[String], spec: &str) -> Fai
             }
             failure.details(details).hint("`--allow-data-loss` does it; a longer `retain:` keeps the records")
         }
+        ApplyErrorKind::Locked { .. } => {
+            failure.hint("wait for it with `--lock-timeout 5m`; `klamm journal` shows what it does")
+        }
+        ApplyErrorKind::Fenced { .. } => {
+            failure.details(details).hint("what was done by then stays; look at `klamm journal`, then apply again")
+        }
+        ApplyErrorKind::Journal { .. } => {
+            failure.hint("mend or delete the topic klamm.journal, or `--no-journal` (then nothing can be undone)")
+        }
+        ApplyErrorKind::UnknownRun { .. } => failure.hint("`klamm journal` lists the runs"),
         ApplyErrorKind::OtherCluster { .. } => failure.hint("plan again against this cluster"),
         ApplyErrorKind::Admin(error) => {
             let failure = crate::connect::failed(error);

@@ -14,7 +14,7 @@ pub mod view;
 
 use std::pin::pin;
 
-use klamm_apply::{ApplyOptions, DataLoss, Existing, Mode};
+use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode};
 use serde_json::{Value, json};
 
 use crate::args::UpArgs;
@@ -63,7 +63,13 @@ async fn on_target(args: &UpArgs, stop: &Stop, loaded: &Loaded, target: &Target)
     say.event("plan", json!({ "plan": plan }), plan_text);
     let job = if args.apply_only { None } else { Some(Job::of(&plan, loaded)?) };
     // Not raced against a signal: half of a change is worse than a moment more.
-    let options = ApplyOptions { existing: Existing::Refuse, mode: Mode::Apply, data_loss: DataLoss::Refuse };
+    // It only creates what is missing, and may do so where it may not write a journal.
+    let options = ApplyOptions {
+        existing: Existing::Refuse,
+        mode: Mode::Apply,
+        data_loss: DataLoss::Refuse,
+        journal: Journaling::Without,
+    };
     let receipt = klamm_apply::apply(&target.admin, &plan, &options)
         .await
         .map_err(|error| screen::apply_failed(&error, &target.options.bootstrap, &loaded.origin))?;

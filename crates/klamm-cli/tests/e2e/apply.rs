@@ -17,7 +17,9 @@ async fn apply(place: &Place, cluster: &Cluster, more: &[&str]) -> Result<crate:
     let bootstrap = cluster.bootstrap();
     let saved = more.contains(&"--plan");
     let profile: &[&str] = if saved { &[] } else { &["--profile", "dev"] };
-    place.run(&[&["apply", "--bootstrap", &bootstrap], profile, more].concat()).await
+    // Scenarios share a real cluster, whose journal lets one change it at a time.
+    let patient = ["--lock-timeout", "90s"];
+    place.run(&[&["apply", "--bootstrap", &bootstrap], &patient[..], profile, more].concat()).await
 }
 
 fn changes(run: &crate::harness::Finished, event: &str) -> Result<usize> {

@@ -114,7 +114,9 @@ async fn missing_spec_files_are_named() -> Result<()> {
 async fn a_topic_with_other_settings_is_left_alone_and_the_difference_said(cluster: Cluster) -> Result<()> {
     let place = Place::new()?;
     let bootstrap = cluster.bootstrap();
-    let applied = place.run(&["apply", "--yes", "--bootstrap", &bootstrap, "--profile", "dev"]).await?;
+    let applied = place
+        .run(&["apply", "--yes", "--lock-timeout", "90s", "--bootstrap", &bootstrap, "--profile", "dev"])
+        .await?;
     ensure!(applied.code == Some(0), "{applied:?}");
     let other = std::fs::read_to_string(place.file("klamm.yaml"))?.replace("retain: 7d", "retain: 3d");
     std::fs::write(place.file("klamm.yaml"), other)?;
@@ -125,6 +127,8 @@ async fn a_topic_with_other_settings_is_left_alone_and_the_difference_said(clust
             "apply",
             "--yes",
             "--allow-data-loss",
+            "--lock-timeout",
+            "90s",
             "--bootstrap",
             &bootstrap,
             "--profile",

@@ -5,6 +5,7 @@ mod bad_input;
 mod faults;
 mod generated;
 mod harness;
+mod journal;
 mod readme;
 mod secured;
 mod up;

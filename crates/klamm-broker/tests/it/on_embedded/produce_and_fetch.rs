@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use klamm_broker::Clock;
+use klamm_broker::{Broker, BrokerConfig, Clock};
 use klamm_kafka::ErrorCode;
 use klamm_wire::batch::Compression;
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use klamm_wire::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use klamm_wire::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use klamm_wire::protocol::messages::{
-    FetchRequest, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest, TransactionalId,
+    FetchRequest, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest, ProducerId, TransactionalId,
 };
 
 use crate::client::*;
@@ -53,12 +53,38 @@ async fn a_repeated_batch_is_acknowledged_with_its_first_offset_and_stored_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn transactional_ids_are_refused_at_once() {
-    let broker = start().await;
+async fn a_transactional_id_fences_its_earlier_holders_also_after_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let config = || {
+        let mut config = BrokerConfig::default();
+        config.data_dir = Some(data.path().to_owned());
+        config
+    };
+    let broker = Broker::start(config()).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
-    let request = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("t"))));
-    let error = client.call(4, &request).error_code;
-    assert_eq!(error, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code());
+    client.create("t", 1, &[]);
+    let init = |client: &mut Client, held: (i64, i16)| {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(Some(TransactionalId(text("t"))))
+            .with_producer_id(ProducerId(held.0))
+            .with_producer_epoch(held.1);
+        let answer = client.call(4, &request);
+        (answer.error_code, answer.producer_id.0, answer.producer_epoch)
+    };
+    let (_, id, first) = init(&mut client, (-1, -1));
+    assert_eq!(init(&mut client, (-1, -1)), (0, id, first + 1));
+    assert_eq!(init(&mut client, (id, first)).0, ErrorCode::PRODUCER_FENCED.code());
+    assert_eq!(client.produce("t", 0, idempotent(id, first + 1, 0, "holder")).error_code, 0);
+    let fenced = client.produce("t", 0, idempotent(id, first, 0, "zombie"));
+    assert_eq!(fenced.error_code, ErrorCode::INVALID_PRODUCER_EPOCH.code());
+    drop(client);
+    broker.shutdown().await.unwrap();
+
+    let broker = Broker::start(config()).await.unwrap();
+    let mut client = Client::connect(&broker.bootstrap());
+    assert_eq!(init(&mut client, (id, first + 1)), (0, id, first + 2));
+    assert_ne!(client.producer_id(), id, "an id is handed out once");
+    assert_eq!(client.values("t", 0, 0), ["holder"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
