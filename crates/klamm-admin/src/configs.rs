@@ -35,6 +35,27 @@ impl Admin {
         topic: &str,
         changes: &[(String, Option<String>)],
     ) -> Result<(), AdminError> {
+        self.alter(Target::Topic(topic), changes).await
+    }
+
+    /// Sets or, with `None`, unsets dynamic settings of one broker.
+    pub async fn alter_broker_configs(
+        &self,
+        broker: i32,
+        changes: &[(String, Option<String>)],
+    ) -> Result<(), AdminError> {
+        self.alter(Target::Broker(broker), changes).await
+    }
+
+    async fn alter(
+        &self,
+        target: Target<'_>,
+        changes: &[(String, Option<String>)],
+    ) -> Result<(), AdminError> {
+        let (kind, name) = match target {
+            Target::Topic(topic) => (TOPIC, topic.to_owned()),
+            Target::Broker(id) => (BROKER, id.to_string()),
+        };
         let alterable = |(name, value): &(String, Option<String>)| {
             AlterableConfig::default()
                 .with_name(StrBytes::from_string(name.clone()))
@@ -42,21 +63,37 @@ impl Admin {
                 .with_value(value.clone().map(StrBytes::from_string))
         };
         let resource = AlterConfigsResource::default()
-            .with_resource_type(TOPIC)
-            .with_resource_name(StrBytes::from_string(topic.to_owned()))
+            .with_resource_type(kind)
+            .with_resource_name(StrBytes::from_string(name.clone()))
             .with_configs(changes.iter().map(alterable).collect());
         let request = &IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        self.retry(&format!("alter the configuration of topic {topic}"), Repeat::Always, || async move {
-            let answer = self.cluster.controller().await?.call(request).await?;
+        let resource = &match target {
+            Target::Topic(topic) => format!("topic {topic}"),
+            Target::Broker(id) => format!("broker {id}"),
+        };
+        self.retry(&format!("alter the configuration of {resource}"), Repeat::Always, || async move {
+            let connection = match target {
+                Target::Topic(_) => self.cluster.controller().await?,
+                // A broker checks its own settings, and passes them on to the controller.
+                Target::Broker(id) => self.cluster.broker(id).await?,
+            };
+            let answer = connection.call(request).await?;
             let said = answer.responses.first();
             let said =
                 said.ok_or_else(|| AdminError::unexpected("the answer about the configuration is empty"))?;
             let message = said.error_message.as_deref();
-            let refused = |code| AdminError::kafka(code, message, "alter configs", &format!("topic {topic}"));
+            let refused = |code| AdminError::kafka(code, message, "alter configs", resource);
             ErrorCode::from(said.error_code).ok().map_err(refused)
         })
         .await
     }
+}
+
+/// Whose settings are altered.
+#[derive(Debug, Clone, Copy)]
+enum Target<'a> {
+    Topic(&'a str),
+    Broker(i32),
 }
 
 /// Effective settings of each named resource of one type, or why they were not told.

@@ -18,6 +18,7 @@ mod offsets;
 mod options;
 mod probe;
 mod read;
+mod reassign;
 mod retry;
 mod rights;
 mod topics;
@@ -35,6 +36,7 @@ pub use klamm_wire::{Effect, Mechanism, Sasl, Security, Tls, WireError, WireErro
 pub use offsets::OffsetSpec;
 pub use options::ClientOptions;
 pub use probe::{AddressProbe, ListenerProbe};
+pub use reassign::{Ongoing, Reassign};
 pub use rights::{Operation, Rights, TopicRights};
 pub use topics::{Mode, NewTopic, TopicOutcome};
 

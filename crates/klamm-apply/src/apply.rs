@@ -8,8 +8,9 @@ use klamm_contract::{Breach, keeps};
 use klamm_plan::{Change, ChangeKind, Conflict, Plan, Risk, diff};
 use tokio::time::{Instant, sleep};
 
-use crate::journal::{Journal, NewRun, Run, RunState};
+use crate::journal::{self, Journal, NewRun, Run, RunState};
 use crate::make::{Maker, Pending, with_losses};
+use crate::reassign::{self, Control};
 use crate::receipt::VERSION;
 use crate::{ApplyError, ApplyErrorKind, Receipt};
 
@@ -30,6 +31,8 @@ pub struct ApplyOptions {
     pub data_loss: DataLoss,
     /// With the cluster's journal.
     pub journal: Journaling,
+    /// With copies that move: bytes per second that a broker may spend on it; `None` leaves it to the plan.
+    pub throttle: Option<u64>,
 }
 
 /// What to do with changes that delete records.
@@ -78,9 +81,19 @@ pub enum Journaling {
 /// was made for, and differences that it may not or cannot change. Cancelling it leaves each change whole: made or not;
 /// the journal then says that the run was interrupted.
 pub async fn apply(admin: &Admin, plan: &Plan, options: &ApplyOptions) -> Result<Receipt, ApplyError> {
+    apply_watched(admin, plan, options, Control::default()).await
+}
+
+/// [`apply`], with somebody who watches long work and may stop it.
+pub async fn apply_watched(
+    admin: &Admin,
+    plan: &Plan,
+    options: &ApplyOptions,
+    control: Control<'_>,
+) -> Result<Receipt, ApplyError> {
     let mut receipt =
         Receipt { version: VERSION, dry_run: options.mode == Mode::DryRun, ..Receipt::default() };
-    match run(admin, plan, options, &mut receipt).await {
+    match run(admin, plan, options, control, &mut receipt).await {
         Ok(()) => Ok(receipt),
         Err(kind) => Err(ApplyError::new(kind, receipt)),
     }
@@ -90,6 +103,7 @@ async fn run(
     admin: &Admin,
     plan: &Plan,
     options: &ApplyOptions,
+    control: Control<'_>,
     receipt: &mut Receipt,
 ) -> Result<(), ApplyErrorKind> {
     let facts = look(admin, plan).await?;
@@ -103,13 +117,14 @@ async fn run(
         return Ok(());
     }
     let Journaling::Keep { lock_timeout } = options.journal else {
-        Maker { admin, bootstrap: &bootstrap, journal: None }.make_all(changes, &mut receipt.done).await?;
+        let mut maker = Maker { admin, bootstrap: &bootstrap, journal: None, control };
+        maker.make_all(changes, &mut receipt.done).await?;
         return settled(admin, plan).await.map(drop);
     };
     let new = NewRun { service: plan.service.clone(), undoes: None };
     let mut journal = Journal::open(admin, &new, lock_timeout).await?;
     receipt.run = Some(journal.id());
-    let made = locked(admin, plan, options, &mut journal, receipt).await;
+    let made = locked(admin, plan, options, control, &mut journal, receipt).await;
     close(journal, None, made).await
 }
 
@@ -118,6 +133,7 @@ async fn locked(
     admin: &Admin,
     plan: &Plan,
     options: &ApplyOptions,
+    control: Control<'_>,
     journal: &mut Journal,
     receipt: &mut Receipt,
 ) -> Result<(), ApplyErrorKind> {
@@ -125,7 +141,7 @@ async fn locked(
     let facts = look(admin, plan).await?;
     let changes = prepare(admin, plan, options, &facts, receipt).await?;
     let bootstrap = bootstrap(&facts);
-    let mut maker = Maker { admin, bootstrap: &bootstrap, journal: Some(&mut *journal) };
+    let mut maker = Maker { admin, bootstrap: &bootstrap, journal: Some(&mut *journal), control };
     let mut steps = maker.make_all(changes, &mut receipt.done).await?;
     let facts = settled(admin, plan).await?;
     steps.retain(|step| matches!(step.change.kind, ChangeKind::CreateTopic { .. }));
@@ -164,17 +180,48 @@ async fn prepare(
     receipt: &mut Receipt,
 ) -> Result<Vec<Pending>, ApplyErrorKind> {
     receipt.cluster_id.clone_from(&facts.cluster_id);
-    let difference = diff(plan, facts);
+    let mut difference = diff(plan, facts);
     if let Some(kind) = refusal(plan, facts, &difference, options.existing) {
         return Err(kind);
     }
-    receipt.unchanged = difference.unchanged;
+    receipt.unchanged = std::mem::take(&mut difference.unchanged);
     let readers: Vec<(&str, &[String])> = plan
         .consumers
         .iter()
         .map(|consumer| (consumer.contract.group.as_str(), consumer.contract.topics.as_slice()))
         .collect();
-    with_losses(admin, &readers, difference.changes, options).await
+    let mut changes = match options.journal {
+        Journaling::Keep { .. } => {
+            let history = journal::history(admin).await?.unwrap_or_default();
+            reassign::leftovers(admin, &history).await?
+        }
+        Journaling::Without => Vec::new(),
+    };
+    // A move that goes on is not started anew, to somewhere else.
+    let goes_on = |change: &Change| {
+        let reassign = |change: &Change| matches!(change.kind, ChangeKind::Reassign { .. });
+        reassign(change) && changes.iter().any(|left| left.topic == change.topic && reassign(left))
+    };
+    if let Some(throttle) = options.throttle {
+        set_throttle(plan, &mut difference.changes, throttle)?;
+    }
+    let new: Vec<Change> = difference.changes.into_iter().filter(|change| !goes_on(change)).collect();
+    changes.extend(new);
+    with_losses(admin, &readers, changes, options).await
+}
+
+/// Sets the throttle of moves; refused at or below what is written meanwhile, since the copies would never catch up.
+fn set_throttle(plan: &Plan, changes: &mut [Change], wanted: u64) -> Result<(), ApplyErrorKind> {
+    for change in changes {
+        let ChangeKind::Reassign { throttle, .. } = &mut change.kind else { continue };
+        let inbound = plan.topic(&change.topic).map_or(0, |topic| topic.sizing.peak_bytes_per_second);
+        if wanted <= inbound {
+            let topic = change.topic.clone();
+            return Err(ApplyErrorKind::ThrottleTooLow { topic, throttle: wanted, inbound });
+        }
+        *throttle = wanted;
+    }
+    Ok(())
 }
 
 async fn look(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, AdminError> {
@@ -235,8 +282,14 @@ fn breaches_that_stay(
     let mended = |topic: &str, breach: &Breach| {
         existing == Existing::Adjust
             && difference.changes.iter().any(|change| {
-                change.topic == topic
-                    && matches!(&change.kind, ChangeKind::SetConfig { name, .. } if *name == breach.setting)
+                let mends = match &change.kind {
+                    ChangeKind::SetConfig { name, .. } => *name == breach.setting,
+                    ChangeKind::Reassign { .. } => {
+                        ["replication factor", "replica placement"].contains(&breach.setting.as_str())
+                    }
+                    _ => false,
+                };
+                change.topic == topic && mends
             })
     };
     plan.topics

@@ -70,6 +70,20 @@ pub enum ApplyErrorKind {
         /// The newest that it knows.
         newest: Option<u64>,
     },
+    /// The run was stopped while copies moved: the move was cancelled, and its throttles are gone.
+    Cancelled {
+        /// Topic whose copies moved.
+        topic: String,
+    },
+    /// Copies would move more slowly than records come. Nothing was changed.
+    ThrottleTooLow {
+        /// Topic whose copies are to move.
+        topic: String,
+        /// What was asked for, in bytes per second.
+        throttle: u64,
+        /// What is written to the topic at its peak, in bytes per second.
+        inbound: u64,
+    },
     /// A call failed.
     Admin(AdminError),
     /// The cluster took the changes, and did not show them within the time.
@@ -161,6 +175,14 @@ impl fmt::Display for ApplyError {
             }
             ApplyErrorKind::UnknownRun { run, newest: None } => {
                 write!(f, "there is no run {run}: this cluster has no journal of changes")
+            }
+            ApplyErrorKind::ThrottleTooLow { topic, throttle, inbound } => write!(
+                f,
+                "a throttle of {throttle} bytes/s is no more than the {inbound} bytes/s that are written to {topic} at its \
+                 peak: the copies would never catch up"
+            ),
+            ApplyErrorKind::Cancelled { topic } => {
+                write!(f, "stopped: the move of {topic} was cancelled, its copies are where they were")
             }
             ApplyErrorKind::Admin(error) => write!(f, "{error}"),
             ApplyErrorKind::NotSettled { missing } => write!(f, "the changes were taken, but {missing}"),

@@ -11,14 +11,16 @@ mod error;
 pub mod journal;
 mod loss;
 mod make;
+mod reassign;
 mod receipt;
 mod saved;
 mod undo;
 
-pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, apply};
+pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, apply, apply_watched};
 pub use doctor::{Check, DoctorReport, Outcome, doctor};
 pub use error::{ApplyError, ApplyErrorKind};
 pub use loss::Loss;
+pub use reassign::{Control, Progress};
 pub use receipt::{Done, Receipt};
 pub use saved::SavedPlan;
-pub use undo::undo;
+pub use undo::{undo, undo_watched};

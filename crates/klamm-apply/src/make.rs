@@ -1,12 +1,13 @@
 //! Making changes: in few requests, each written down before it is tried.
 
 use klamm_admin::Mode::Execute;
-use klamm_admin::{Admin, AdminError, NewTopic};
+use klamm_admin::{Admin, NewTopic};
 use klamm_plan::{Change, ChangeKind};
 
 use crate::apply::{ApplyOptions, DataLoss, Mode};
 use crate::journal::{Journal, Step};
 use crate::loss::{Loss, loss};
+use crate::reassign::{Control, Mover, unthrottle};
 use crate::{ApplyErrorKind, Done};
 
 /// Topics that one request deletes.
@@ -73,6 +74,7 @@ pub(crate) struct Maker<'a> {
     pub admin: &'a Admin,
     pub bootstrap: &'a str,
     pub journal: Option<&'a mut Journal>,
+    pub control: Control<'a>,
 }
 
 impl Maker<'_> {
@@ -154,14 +156,27 @@ impl Maker<'_> {
     }
 
     /// One change of a topic that exists, or all of its configurations.
-    async fn change(&self, together: &[Pending]) -> Result<(), AdminError> {
+    async fn change(&self, together: &[Pending]) -> Result<(), ApplyErrorKind> {
         let Some(first) = together.first() else { return Ok(()) };
-        let topic = &first.change.topic;
-        if let ChangeKind::AddPartitions { to, .. } = &first.change.kind {
-            return self.admin.create_partitions(topic, i32::try_from(*to).unwrap_or(i32::MAX)).await;
+        let (admin, topic) = (self.admin, &first.change.topic);
+        match &first.change.kind {
+            ChangeKind::AddPartitions { to, .. } => {
+                admin.create_partitions(topic, i32::try_from(*to).unwrap_or(i32::MAX)).await?;
+            }
+            ChangeKind::Reassign { moves, throttle } => {
+                let (throttle, control) = (*throttle, self.control);
+                Mover { admin, topic, moves, throttle, control }.run().await?;
+            }
+            ChangeKind::Unthrottle { brokers, throttle } => {
+                let brokers = brokers.iter().copied().collect();
+                unthrottle(admin, topic, &brokers, *throttle).await?;
+            }
+            _ => {
+                let configs: Vec<_> = together.iter().filter_map(Pending::config).collect();
+                admin.alter_configs(topic, &configs).await?;
+            }
         }
-        let configs: Vec<_> = together.iter().filter_map(Pending::config).collect();
-        self.admin.alter_configs(topic, &configs).await
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::apply::{ApplyOptions, FIRST_LOOK, Journaling, Mode, SETTLE, SLOWEST_LOOK, bootstrap, close};
 use crate::journal::{self, Inverse, Journal, NewRun, Run, RunRecord, Step};
 use crate::make::{Maker, Pending, with_losses};
+use crate::reassign::Control;
 use crate::receipt::VERSION;
 use crate::{ApplyError, ApplyErrorKind, Receipt};
 
@@ -19,9 +20,19 @@ use crate::{ApplyError, ApplyErrorKind, Receipt};
 /// named in [`Receipt::left`]. A topic with records is deleted only when data loss is allowed. Undoing twice, or again
 /// after an interruption, does what is left to do.
 pub async fn undo(admin: &Admin, id: u64, options: &ApplyOptions) -> Result<Receipt, ApplyError> {
+    undo_watched(admin, id, options, Control::default()).await
+}
+
+/// [`undo`], with somebody who watches long work and may stop it.
+pub async fn undo_watched(
+    admin: &Admin,
+    id: u64,
+    options: &ApplyOptions,
+    control: Control<'_>,
+) -> Result<Receipt, ApplyError> {
     let dry_run = options.mode == Mode::DryRun;
     let mut receipt = Receipt { version: VERSION, dry_run, undoes: Some(id), ..Receipt::default() };
-    match run(admin, id, options, &mut receipt).await {
+    match run(admin, id, options, control, &mut receipt).await {
         Ok(()) => Ok(receipt),
         Err(kind) => Err(ApplyError::new(kind, receipt)),
     }
@@ -31,6 +42,7 @@ async fn run(
     admin: &Admin,
     id: u64,
     options: &ApplyOptions,
+    control: Control<'_>,
     receipt: &mut Receipt,
 ) -> Result<(), ApplyErrorKind> {
     let record = find(admin, id).await?;
@@ -49,7 +61,7 @@ async fn run(
     let mut journal = Journal::open(admin, &new, lock_timeout).await?;
     receipt.run = Some(journal.id());
     // Whoever held the lock before may have changed the run, or the cluster.
-    let made = locked(admin, id, options, &mut journal, receipt).await;
+    let made = locked(admin, id, options, control, &mut journal, receipt).await;
     let (undone, made) = match made {
         Ok(run) => (Some(run), Ok(())),
         Err(kind) => (None, Err(kind)),
@@ -61,6 +73,7 @@ async fn locked(
     admin: &Admin,
     id: u64,
     options: &ApplyOptions,
+    control: Control<'_>,
     journal: &mut Journal,
     receipt: &mut Receipt,
 ) -> Result<Run, ApplyErrorKind> {
@@ -68,9 +81,8 @@ async fn locked(
     let (pending, facts) = prepare(admin, &record, options, receipt).await?;
     let bootstrap = bootstrap(&facts);
     let changes: Vec<Change> = pending.iter().map(|pending| pending.change.clone()).collect();
-    Maker { admin, bootstrap: &bootstrap, journal: Some(journal) }
-        .make_all(pending, &mut receipt.done)
-        .await?;
+    let mut maker = Maker { admin, bootstrap: &bootstrap, journal: Some(journal), control };
+    maker.make_all(pending, &mut receipt.done).await?;
     settled(admin, &changes).await?;
     Ok(record.run)
 }
@@ -142,7 +154,32 @@ impl Back {
                 let kind = ChangeKind::DeleteTopic { records: 0 };
                 self.changes.push(Change { topic: topic.clone(), kind, risk: Risk::LosesData });
             }
+            (Inverse::MoveBack, Some(live)) => self.move_back(step, live),
             (Inverse::RestoreConfig { name, to }, Some(live)) => self.restore(step, name, to.as_ref(), live),
+        }
+    }
+
+    fn move_back(&mut self, step: &Step, live: &TopicFacts) {
+        let ChangeKind::Reassign { moves, throttle } = &step.change.kind else { return };
+        let mut back = Vec::new();
+        for planned in moves {
+            let Some(now) = live.partitions.iter().find(|found| found.index == planned.partition) else {
+                continue;
+            };
+            if now.replicas == planned.from {
+                continue;
+            }
+            if now.replicas != planned.to {
+                let setting = format!("copies of partition {}", planned.partition);
+                let (has, wants) = (format!("{:?}", now.replicas), format!("{:?}", planned.to));
+                let topic = &step.change.topic;
+                return self.conflict(topic, &setting, Some(has), Some(wants), "they were moved since");
+            }
+            back.push(planned.back());
+        }
+        if !back.is_empty() {
+            let kind = ChangeKind::Reassign { moves: back, throttle: *throttle };
+            self.changes.push(Change { topic: step.change.topic.clone(), kind, risk: Risk::CopiesData });
         }
     }
 
@@ -232,6 +269,10 @@ fn shows(facts: &ClusterFacts, change: &Change) -> bool {
             let configs = live.configs.as_ref();
             configs.is_none_or(|configs| is_restored(configs.get(name), to.as_ref()))
         }
+        (ChangeKind::Reassign { moves, .. }, Some(live)) => moves.iter().all(|step| {
+            let now = live.partitions.iter().find(|found| found.index == step.partition);
+            now.is_none_or(|now| now.replicas == step.to)
+        }),
         _ => true,
     }
 }

@@ -3,6 +3,7 @@
 mod it {
     pub(super) mod applying;
     pub(super) mod doctoring;
+    pub(super) mod moving;
     pub(super) mod undoing;
 }
 
@@ -57,6 +58,30 @@ mod faults {
         #[test]
         fn a_weak_cluster_is_refused() -> Result<()> {
             run(Tier::Embedded, a_weak_cluster_is_refused_before_anything_changes)
+        }
+    }
+}
+
+mod moves {
+    mod on_real_kafka {
+        use anyhow::Result;
+        use klamm_testkit::{Tier, run};
+
+        use crate::it::moving;
+
+        #[test]
+        fn copies_are_added_over_the_racks_and_taken_back() -> Result<()> {
+            run(Tier::Real, moving::copies_are_added_over_the_racks_and_taken_back)
+        }
+
+        #[test]
+        fn a_move_that_is_stopped_leaves_copies_and_throttles_as_they_were() -> Result<()> {
+            run(Tier::Real, moving::a_move_that_is_stopped_leaves_copies_and_throttles_as_they_were)
+        }
+
+        #[test]
+        fn a_move_that_was_cut_off_is_watched_to_its_end_by_the_next_run() -> Result<()> {
+            run(Tier::Real, moving::a_move_that_was_cut_off_is_watched_to_its_end_by_the_next_run)
         }
     }
 }

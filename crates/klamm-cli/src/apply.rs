@@ -4,14 +4,18 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use klamm_admin::Admin;
-use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, Receipt, SavedPlan};
+use klamm_apply::{
+    ApplyOptions, Control, DataLoss, Existing, Journaling, Mode, Progress, Receipt, SavedPlan,
+};
 use klamm_contract::Profile;
 use klamm_plan::Plan;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::args::ApplyArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::load::{self, Loaded, WhenMissing};
+use crate::up::Signals;
 use crate::{connect, screen};
 
 /// Exit code 0 when nothing was to be done or all of it was, 1 when changes are pending.
@@ -124,13 +128,27 @@ impl Work<'_> {
             true => Journaling::Without,
             false => Journaling::Keep { lock_timeout: self.args.lock_timeout },
         };
-        let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal };
+        let throttle = self.args.throttle;
+        let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal, throttle };
+        let (stop, stopped) = watch::channel(false);
+        let json = self.args.output.json;
+        let say = move |progress: &Progress| screen::progress(progress, json);
+        let control = Control { say: &say, stop: Some(&stopped) };
+        // Ctrl-C lets a request end and cancels a move; what has been made by then stays, and the journal knows it.
+        let mut signals = Signals::take()?;
+        let signalled = tokio::spawn(async move {
+            signals.next().await;
+            let _ = stop.send(true);
+        });
         let (done, origin) = match target {
             Target::Plan(plan, origin) => {
-                (klamm_apply::apply(&self.admin, plan, &options).await, origin.as_str())
+                (klamm_apply::apply_watched(&self.admin, plan, &options, control).await, origin.as_str())
             }
-            Target::Undo(run) => (klamm_apply::undo(&self.admin, *run, &options).await, "SPEC"),
+            Target::Undo(run) => {
+                (klamm_apply::undo_watched(&self.admin, *run, &options, control).await, "SPEC")
+            }
         };
+        signalled.abort();
         done.map_err(|error| screen::apply_failed(&error, &self.bootstrap, origin))
     }
 

@@ -187,6 +187,9 @@ pub struct ApplyArgs {
     /// Take a run of the cluster's journal back; `klamm journal` lists them
     #[arg(long, value_name = "RUN", conflicts_with_all = ["spec", "environment", "profile", "out", "plan"])]
     pub undo: Option<u64>,
+    /// Bytes a second that a broker may spend on moving copies, as in `20 MB/s` [default: twice what is written at the peak, at least 50 MB/s]
+    #[arg(long, value_name = "RATE", value_parser = throttle)]
+    pub throttle: Option<u64>,
     /// How long to wait for somebody else who changes the cluster
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
     pub lock_timeout: Duration,
@@ -248,6 +251,14 @@ fn rate(text: &str) -> Result<RateArg, String> {
     match text.parse::<f64>() {
         Ok(n) if n.is_finite() && (0.1..=10_000_000.0).contains(&n) => Ok(RateArg::PerSecond(n)),
         _ => Err("expected records a second from 0.1 to 10000000, or max".to_owned()),
+    }
+}
+
+/// A rate in bytes.
+fn throttle(text: &str) -> Result<u64, String> {
+    match klamm_plan::spec::Rate::parse(text).map_err(|error| error.to_string())?.per_second() {
+        klamm_plan::spec::PerSecond::Bytes(bytes) => Ok(bytes),
+        klamm_plan::spec::PerSecond::Records(_) => Err("expected bytes a second, as in 20 MB/s".to_owned()),
     }
 }
 

@@ -85,6 +85,7 @@ fn one(record: &RunRecord) -> String {
             Inverse::DeleteTopic => "taken back by deleting it".to_owned(),
             Inverse::RestoreConfig { to: Some(to), .. } => format!("taken back to {to}"),
             Inverse::RestoreConfig { to: None, .. } => "taken back by inheriting again".to_owned(),
+            Inverse::MoveBack => "taken back by moving the copies back".to_owned(),
             Inverse::Never { why } => format!("cannot be taken back: {why}"),
             _ => "taken back in a way that this klamm does not know".to_owned(),
         };

@@ -1,12 +1,14 @@
 //! What a plan would change on a cluster.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use klamm_contract::Order;
 use klamm_contract::facts::{ClusterFacts, ConfigSource, TopicFacts};
+use klamm_contract::{Order, Profile};
 use klamm_kafka::topic_config;
 use serde::{Deserialize, Serialize};
 
+use crate::placement::{Move, Wanted, moves};
 use crate::plan::{Plan, TopicPlan};
 use crate::text;
 
@@ -73,6 +75,20 @@ pub enum ChangeKind {
         /// Records that it holds.
         records: i64,
     },
+    /// Copies of partitions are moved, added or dropped.
+    Reassign {
+        /// The partitions whose copies change.
+        moves: Vec<Move>,
+        /// Bytes per second that each broker may spend on it.
+        throttle: u64,
+    },
+    /// Throttles that an interrupted move left behind are taken away.
+    Unthrottle {
+        /// Brokers that the move was about.
+        brokers: Vec<i32>,
+        /// The throttle that it had set, in bytes per second.
+        throttle: u64,
+    },
     /// Partitions are added.
     AddPartitions {
         /// Partitions now.
@@ -89,6 +105,8 @@ pub enum ChangeKind {
 pub enum Risk {
     /// Nobody notices.
     Safe,
+    /// Records are copied between brokers, under a throttle.
+    CopiesData,
     /// Writes that were accepted can be refused from now on.
     RefusesWrites,
     /// Keys move to other partitions: their order is broken once, and readers that count on co-partitioning go wrong.
@@ -118,6 +136,7 @@ impl fmt::Display for Risk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Risk::Safe => "safe",
+            Risk::CopiesData => "copies data",
             Risk::RefusesWrites => "may refuse writes",
             Risk::MovesKeys => "moves keys",
             Risk::LosesData => "loses data",
@@ -148,6 +167,24 @@ impl fmt::Display for Change {
             ChangeKind::DeleteTopic { records } => {
                 write!(f, "delete {} with {}", self.topic, text::records(*records))
             }
+            ChangeKind::Reassign { moves, .. } => {
+                let copies = |side: fn(&Move) -> usize| {
+                    let (least, most) = (moves.iter().map(side).min(), moves.iter().map(side).max());
+                    match (least.unwrap_or(0), most.unwrap_or(0)) {
+                        (least, most) if least == most => text::copies(most as u32),
+                        (least, most) => format!("{least} to {most} copies"),
+                    }
+                };
+                let (before, after) = (copies(|step| step.from.len()), copies(|step| step.to.len()));
+                let partitions = text::count(moves.len() as u64, "partition");
+                match before == after {
+                    true => write!(f, "move {before} of {partitions} of {}", self.topic),
+                    false => write!(f, "bring {partitions} of {} from {before} to {after}", self.topic),
+                }
+            }
+            ChangeKind::Unthrottle { .. } => {
+                write!(f, "take away the throttles that an interrupted move left on {}", self.topic)
+            }
             ChangeKind::AddPartitions { from, to } => {
                 write!(f, "raise partitions of {} from {from} to {to}", self.topic)
             }
@@ -174,7 +211,7 @@ pub fn diff(plan: &Plan, facts: &ClusterFacts) -> Diff {
         match facts.topics.get(topic.name()) {
             None => diff.changes.push(create(topic)),
             Some(live) => {
-                placement(topic, live, &bootstrap, &mut diff);
+                placement(topic, live, facts, &mut diff);
                 configs(topic, live, &bootstrap, &mut diff);
             }
         }
@@ -195,7 +232,7 @@ fn create(topic: &TopicPlan) -> Change {
     Change { topic: topic.name().to_owned(), kind, risk: Risk::Safe }
 }
 
-fn placement(topic: &TopicPlan, live: &TopicFacts, bootstrap: &str, diff: &mut Diff) {
+fn placement(topic: &TopicPlan, live: &TopicFacts, facts: &ClusterFacts, diff: &mut Diff) {
     let promise = &topic.contract.layer_topic;
     let name = topic.name();
     let (has, wants) = (live.partitions.len() as u32, promise.partitions);
@@ -219,21 +256,39 @@ fn placement(topic: &TopicPlan, live: &TopicFacts, bootstrap: &str, diff: &mut D
     }
     let copies: Vec<u32> = live.partitions.iter().map(|partition| partition.replicas.len() as u32).collect();
     let wants = promise.replication_factor;
-    if copies.iter().any(|copies| *copies != wants) {
-        let least = copies.iter().min().copied().unwrap_or(0);
-        let most = copies.iter().max().copied().unwrap_or(0);
-        diff.conflicts.push(Conflict {
-            topic: name.to_owned(),
-            setting: "replication factor".to_owned(),
-            has: if least == most { least.to_string() } else { format!("{least} to {most}") },
-            wants: wants.to_string(),
-            why: "copies are moved by a reassignment, not by a setting".to_owned(),
-            fix: format!(
-                "kafka-reassign-partitions.sh --bootstrap-server {bootstrap} --reassignment-json-file FILE --execute, with \
-                 {wants} replicas for each partition of {name}"
-            ),
-        });
+    // Copies that are enough stay where they are, unless the contract is about racks.
+    let racks = topic.contract.profile == Profile::Prod && topic.contract.durability.survive.racks > 0;
+    if !racks && copies.iter().all(|copies| *copies == wants) {
+        return;
     }
+    let wanted = Wanted { copies: wants as usize, without: &BTreeSet::new() };
+    match moves(live, facts, &wanted) {
+        Ok(moves) if moves.is_empty() => {}
+        Ok(moves) => diff.changes.push(Change {
+            topic: name.to_owned(),
+            kind: ChangeKind::Reassign { moves, throttle: throttle(topic) },
+            risk: Risk::CopiesData,
+        }),
+        Err(brokers) => {
+            let least = copies.iter().min().copied().unwrap_or(0);
+            let most = copies.iter().max().copied().unwrap_or(0);
+            diff.conflicts.push(Conflict {
+                topic: name.to_owned(),
+                setting: "replication factor".to_owned(),
+                has: if least == most { least.to_string() } else { format!("{least} to {most}") },
+                wants: wants.to_string(),
+                why: format!("{} cannot hold them", text::count(brokers as u64, "live broker")),
+                fix: "bring the other brokers back, or plan for those that there are".to_owned(),
+            });
+        }
+    }
+}
+
+/// Bytes per second that a broker may spend on moving this topic: at least twice what is written to it at the peak, or
+/// the copies would never catch up.
+fn throttle(topic: &TopicPlan) -> u64 {
+    const DEFAULT_THROTTLE: u64 = 50_000_000;
+    DEFAULT_THROTTLE.max(topic.sizing.peak_bytes_per_second.saturating_mul(2))
 }
 
 fn configs(topic: &TopicPlan, live: &TopicFacts, bootstrap: &str, diff: &mut Diff) {

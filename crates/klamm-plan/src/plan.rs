@@ -268,7 +268,8 @@ impl<'a> Planner<'a> {
         let retain = &topic.retain.value;
         let segments = Segments::of(retain, partitions);
         let disk = sizing::disk(retain, load, segments, partitions, copies.replication_factor);
-        let sizing = Sizing { partitions, needs, because, disk };
+        let peak_bytes_per_second = load.peak_bytes_per_second;
+        let sizing = Sizing { partitions, needs, because, disk, peak_bytes_per_second };
         let layer_producer = settings::producer_promise(topic, load, partitions);
         let layer_topic =
             settings::topic_promise(topic, &copies, partitions, layer_producer.max_request_bytes);

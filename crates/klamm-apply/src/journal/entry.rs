@@ -185,6 +185,8 @@ pub enum Inverse {
         /// The topic's own value that it had, if it had one.
         to: Option<String>,
     },
+    /// Moving the copies back.
+    MoveBack,
     /// Nothing does.
     Never {
         /// Why not.
@@ -206,6 +208,10 @@ impl Inverse {
             }
             ChangeKind::RestoreConfig { name, from, .. } => {
                 Inverse::RestoreConfig { name: name.clone(), to: from.clone() }
+            }
+            ChangeKind::Reassign { .. } => Inverse::MoveBack,
+            ChangeKind::Unthrottle { .. } => {
+                never("the throttles were an interrupted run's, and nobody wants them")
             }
             ChangeKind::AddPartitions { .. } => never("Kafka cannot take partitions away"),
             ChangeKind::DeleteTopic { .. } => never("a topic that was deleted does not come back"),

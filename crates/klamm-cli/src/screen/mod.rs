@@ -12,7 +12,7 @@ mod verdict;
 
 pub use diagnostics::render_diagnostics;
 pub use plan::{plan_full, plan_table, profile_note};
-pub use receipt::{apply_failed, receipt};
+pub use receipt::{apply_failed, progress, receipt};
 pub use verdict::{Committed, Drain, Ending, verdict};
 
 /// Why standard output could not be written, once that has happened.

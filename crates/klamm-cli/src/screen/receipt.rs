@@ -1,8 +1,12 @@
 //! What was changed, and what stands in the way of changing it.
 
-use klamm_apply::{ApplyError, ApplyErrorKind, Receipt};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use klamm_apply::{ApplyError, ApplyErrorKind, Progress, Receipt};
 use klamm_contract::{Breach, Profile};
 use klamm_plan::Risk;
+use serde_json::json;
 
 use super::plan::profile_note;
 use crate::failure::Failure;
@@ -32,6 +36,27 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
         text.push_str(&format!("  run {run}: `klamm apply --undo {run}` takes it back\n"));
     }
     text
+}
+
+/// How far a move of copies is: a line that overwrites itself where somebody looks, and JSON where that was asked for.
+pub fn progress(progress: &Progress, json: bool) {
+    let Progress { topic, done, of, elapsed, left } = progress;
+    let seconds = |time: &Duration| time.as_secs_f64().round();
+    if json {
+        let left = left.as_ref().map(seconds);
+        let elapsed = seconds(elapsed);
+        super::say_json(
+            &json!({ "event": "moving", "topic": topic, "done": done, "of": of, "elapsed_s": elapsed, "left_s": left }),
+        );
+        return;
+    }
+    let left = left.map_or("".to_owned(), |left| format!(", about {} s left", seconds(&left)));
+    let line = format!("moving    {topic}: {done} of {of} partitions after {} s{left}", seconds(elapsed));
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{line}{}", if done == of { "\n" } else { "" });
+    } else if done == of || *done == 0 && elapsed.is_zero() {
+        eprintln!("{line}");
+    }
 }
 
 /// A refusal, whole: each breach with what would be lost and what mends it.
@@ -86,6 +111,12 @@ pub fn apply_failed(error: &ApplyError, bootstrap: &[String], spec: &str) -> Fai
         }
         ApplyErrorKind::Journal { .. } => {
             failure.hint("mend or delete the topic klamm.journal, or `--no-journal` (then nothing can be undone)")
+        }
+        ApplyErrorKind::Cancelled { .. } => {
+            failure.details(details).hint("apply again to move them; what was made before stays, and `klamm journal` has it")
+        }
+        ApplyErrorKind::ThrottleTooLow { inbound, .. } => {
+            failure.hint(format!("at least twice as much: `--throttle \"{} B/s\"`", inbound.saturating_mul(2)))
         }
         ApplyErrorKind::UnknownRun { .. } => failure.hint("`klamm journal` lists the runs"),
         ApplyErrorKind::OtherCluster { .. } => failure.hint("plan again against this cluster"),

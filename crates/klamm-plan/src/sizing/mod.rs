@@ -25,6 +25,9 @@ pub struct Sizing {
     pub because: String,
     /// Disk over all copies.
     pub disk: Disk,
+    /// What is written at the peak, one copy.
+    #[serde(default)]
+    pub peak_bytes_per_second: u64,
 }
 
 /// Partitions that one demand needs.

@@ -92,13 +92,31 @@ fn growing_a_keyed_topic_moves_keys() {
 }
 
 #[test]
-fn fewer_partitions_and_other_copies_conflict() {
+fn fewer_partitions_conflict_and_copies_are_added_where_they_are_missing() {
     let plan = orders();
-    let diff = diff(&plan, &applied(&plan, 24, 2, &[]));
+    let facts = applied(&plan, 24, 2, &[]);
+    let diff = diff(&plan, &facts);
     let settings: Vec<&str> = diff.conflicts.iter().map(|conflict| conflict.setting.as_str()).collect();
-    assert_eq!(settings, ["partitions", "replication factor"]);
-    assert!(diff.conflicts[1].fix.starts_with("kafka-reassign-partitions.sh --bootstrap-server kafka:9092"));
-    assert!(diff.changes.is_empty());
+    assert_eq!(settings, ["partitions"]);
+    assert_eq!(diff.changes.len(), 1);
+    assert_eq!(diff.changes[0].risk, Risk::CopiesData);
+    assert_eq!(
+        diff.changes[0].to_string(),
+        format!("bring 24 partitions of {} from 2 copies to 3 copies", plan.topics[0].name())
+    );
+    let ChangeKind::Reassign { moves, throttle } = &diff.changes[0].kind else { panic!("{diff:?}") };
+    assert!(moves.iter().all(|step| step.to.len() == 3 && step.to.starts_with(&step.from)), "{moves:?}");
+    assert!(*throttle >= 2 * plan.topics[0].sizing.peak_bytes_per_second);
+}
+
+#[test]
+fn copies_that_the_live_brokers_cannot_hold_are_a_conflict() {
+    let plan = orders();
+    let mut facts = applied(&plan, 12, 2, &[]);
+    facts.brokers.truncate(2);
+    let diff = diff(&plan, &facts);
+    assert_eq!(diff.conflicts.len(), 1, "{diff:?}");
+    assert!(diff.conflicts[0].why.starts_with("2 live brokers"), "{diff:?}");
 }
 
 #[test]
