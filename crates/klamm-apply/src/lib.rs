@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 pub mod journal;
 mod loss;
+mod maintenance;
 mod make;
 mod reassign;
 mod receipt;
@@ -20,6 +21,7 @@ pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, apply, apply
 pub use doctor::{Check, DoctorReport, Outcome, doctor};
 pub use error::{ApplyError, ApplyErrorKind};
 pub use loss::Loss;
+pub use maintenance::{Blocked, StopReport, can_stop, drain};
 pub use reassign::{Control, Progress};
 pub use receipt::{Done, Receipt};
 pub use saved::SavedPlan;

@@ -1,21 +1,17 @@
 //! `klamm apply`: the cluster agrees with the plan. It shows what would change, asks, does it, and looks again.
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use klamm_admin::Admin;
-use klamm_apply::{
-    ApplyOptions, Control, DataLoss, Existing, Journaling, Mode, Progress, Receipt, SavedPlan,
-};
+use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, Receipt, SavedPlan};
 use klamm_contract::Profile;
 use klamm_plan::Plan;
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::args::ApplyArgs;
+use crate::ask::{self, Sure, Watch};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::load::{self, Loaded, WhenMissing};
-use crate::up::Signals;
 use crate::{connect, screen};
 
 /// Exit code 0 when nothing was to be done or all of it was, 1 when changes are pending.
@@ -109,7 +105,8 @@ impl Work<'_> {
         if self.args.dry_run {
             return Ok(Exit::Findings);
         }
-        if !self.agreed(&preview).await? {
+        let sure = if self.args.yes { Sure::Yes } else { Sure::Ask };
+        if !ask::agreed(sure, self.args.output.json, &preview).await? {
             eprintln!("nothing was changed");
             return Ok(Exit::Findings);
         }
@@ -130,16 +127,8 @@ impl Work<'_> {
         };
         let throttle = self.args.throttle;
         let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal, throttle };
-        let (stop, stopped) = watch::channel(false);
-        let json = self.args.output.json;
-        let say = move |progress: &Progress| screen::progress(progress, json);
-        let control = Control { say: &say, stop: Some(&stopped) };
-        // Ctrl-C lets a request end and cancels a move; what has been made by then stays, and the journal knows it.
-        let mut signals = Signals::take()?;
-        let signalled = tokio::spawn(async move {
-            signals.next().await;
-            let _ = stop.send(true);
-        });
+        let watch = Watch::start(self.args.output.json)?;
+        let control = watch.control();
         let (done, origin) = match target {
             Target::Plan(plan, origin) => {
                 (klamm_apply::apply_watched(&self.admin, plan, &options, control).await, origin.as_str())
@@ -148,7 +137,6 @@ impl Work<'_> {
                 (klamm_apply::undo_watched(&self.admin, *run, &options, control).await, "SPEC")
             }
         };
-        signalled.abort();
         done.map_err(|error| screen::apply_failed(&error, &self.bootstrap, origin))
     }
 
@@ -164,27 +152,5 @@ impl Work<'_> {
             Target::Undo(_) => String::new(),
         };
         screen::say_text(&format!("{table}{}", screen::receipt(preview, target.profile())));
-    }
-
-    /// `--yes`, or the answer of whoever sits at the terminal.
-    async fn agreed(&self, preview: &Receipt) -> Result<bool, Failure> {
-        if self.args.yes {
-            return Ok(true);
-        }
-        let count = preview.done.len();
-        if !std::io::stdin().is_terminal() || self.args.output.json {
-            return Err(Failure::new(format!(
-                "{count} changes are pending, and nobody is there to be asked"
-            ))
-            .hint("`--yes` makes them, `--dry-run` only shows them"));
-        }
-        eprint!("make these {count} changes on cluster {}? [y/N] ", preview.cluster_id);
-        let _ = std::io::stderr().flush();
-        let answer = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).map(|_| line)
-        });
-        let line = answer.await.ok().and_then(Result::ok).unwrap_or_default();
-        Ok(matches!(line.trim(), "y" | "Y" | "yes"))
     }
 }

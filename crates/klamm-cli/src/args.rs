@@ -33,7 +33,9 @@ pub enum Command {
     Journal(JournalArgs),
     /// Try everything that the spec needs from this machine, one by one
     Doctor(LookArgs),
-    /// Run the embedded broker alone (one node, for development and tests, never for production)
+    /// Say which partitions would not go on without a broker
+    CanStop(CanStopArgs),
+    /// Run the embedded broker alone (one node, for development and tests, never for production), or drain a real one
     Broker(BrokerArgs),
     /// About the spec file itself
     Spec {
@@ -212,9 +214,70 @@ pub struct JournalArgs {
     pub output: OutputArgs,
 }
 
+/// `klamm can-stop`.
+#[derive(Debug, Args)]
+pub struct CanStopArgs {
+    /// Node id of the broker
+    #[arg(value_name = "BROKER")]
+    pub broker: i32,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What to do with a broker of a real cluster.
+#[derive(Debug, Subcommand)]
+pub enum BrokerCommand {
+    /// Move all copies of a broker to the others, before it is taken away
+    Drain {
+        /// Node id of the broker
+        #[arg(value_name = "BROKER")]
+        broker: i32,
+        #[command(flatten)]
+        how: DrainArgs,
+    },
+    /// Move all copies of a broker to another one, which takes its place
+    Replace {
+        /// Node id of the broker that goes
+        #[arg(value_name = "BROKER")]
+        broker: i32,
+        /// Node id of the broker that takes its place
+        #[arg(value_name = "NEW")]
+        new: i32,
+        #[command(flatten)]
+        how: DrainArgs,
+    },
+}
+
+/// How to drain.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Show what would move, move nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Bytes a second that a broker may spend on it, above what is written meanwhile [default: 50 MB/s]
+    #[arg(long, value_name = "RATE", value_parser = throttle)]
+    pub throttle: Option<u64>,
+    /// How long to wait for somebody else who changes the cluster
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
+    pub lock_timeout: Duration,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// `klamm broker`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BrokerArgs {
+    /// A broker of a real cluster; without it the embedded broker is run.
+    #[command(subcommand)]
+    pub command: Option<BrokerCommand>,
     /// Address to listen on (loopback unless you know why)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9092")]
     pub listen: SocketAddr,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod args;
+mod ask;
 mod broker;
 mod connect;
 mod doctor;
@@ -9,6 +10,7 @@ mod failure;
 mod init;
 mod journal;
 mod load;
+mod maintenance;
 mod plan;
 mod screen;
 mod up;
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{Cli, Command, SpecCommand};
+use crate::args::{BrokerArgs, BrokerCommand, Cli, Command, SpecCommand};
 use crate::failure::{Exit, Failure, Json, Outcome};
 
 /// What background work gets at the end.
@@ -49,7 +51,11 @@ fn run(cli: Cli) -> Outcome {
         Command::Apply(args) => in_runtime(apply::run(&args)),
         Command::Journal(args) => in_runtime(journal::run(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
-        Command::Broker(args) => in_runtime(broker::run(&args)),
+        Command::CanStop(args) => in_runtime(maintenance::can_stop(&args)),
+        Command::Broker(args) => match &args.command {
+            Some(command) => in_runtime(maintenance::broker(command)),
+            None => in_runtime(broker::run(&args)),
+        },
         Command::Spec { what: SpecCommand::Schema } => print(klamm_plan::json_schema().as_bytes()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -90,6 +96,10 @@ impl Cli {
             Command::Plan(args) => args.output,
             Command::Apply(args) => args.output,
             Command::Journal(args) => args.output,
+            Command::CanStop(args) => args.output,
+            Command::Broker(BrokerArgs { command: Some(command), .. }) => match command {
+                BrokerCommand::Drain { how, .. } | BrokerCommand::Replace { how, .. } => how.output,
+            },
             _ => return Json::No,
         };
         if output.json { Json::Yes } else { Json::No }

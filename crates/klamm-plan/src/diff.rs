@@ -261,7 +261,7 @@ fn placement(topic: &TopicPlan, live: &TopicFacts, facts: &ClusterFacts, diff: &
     if !racks && copies.iter().all(|copies| *copies == wants) {
         return;
     }
-    let wanted = Wanted { copies: wants as usize, without: &BTreeSet::new() };
+    let wanted = Wanted { copies: Some(wants as usize), without: &BTreeSet::new(), instead: None };
     match moves(live, facts, &wanted) {
         Ok(moves) if moves.is_empty() => {}
         Ok(moves) => diff.changes.push(Change {

@@ -32,10 +32,12 @@ impl Move {
 /// What a placement must be.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// Copies of each partition.
-    pub copies: usize,
+    /// Copies of each partition; `None` leaves each as many as it has.
+    pub copies: Option<usize>,
     /// Brokers that may not hold any: they are being emptied.
     pub without: &'a BTreeSet<i32>,
+    /// The broker that takes what they held, wherever it has no copy yet.
+    pub instead: Option<i32>,
 }
 
 /// The partitions of `topic` whose copies must move, and where to. Brokers that are down keep what they have: they are
@@ -45,7 +47,8 @@ pub struct Wanted<'a> {
 /// How many brokers there are when that is less than the copies that are wanted.
 pub fn moves(topic: &TopicFacts, cluster: &ClusterFacts, wanted: &Wanted<'_>) -> Result<Vec<Move>, usize> {
     let mut brokers = Brokers::of(cluster, wanted.without);
-    if brokers.free.len() < wanted.copies {
+    let most = topic.partitions.iter().map(|partition| partition.replicas.len()).max().unwrap_or(0);
+    if brokers.free.len() < wanted.copies.unwrap_or(most) {
         return Err(brokers.free.len());
     }
     let mut moves = Vec::new();
@@ -56,7 +59,7 @@ pub fn moves(topic: &TopicFacts, cluster: &ClusterFacts, wanted: &Wanted<'_>) ->
             moves.push(Move { partition: partition.index, from, to });
         }
     }
-    while brokers.level(&mut moves) {}
+    while wanted.instead.is_none() && brokers.level(&mut moves) {}
     Ok(moves)
 }
 
@@ -84,18 +87,30 @@ impl Brokers {
     }
 
     fn place(&mut self, from: &[i32], wanted: &Wanted<'_>) -> Vec<i32> {
-        let mut to: Vec<i32> = from.iter().copied().filter(|id| !wanted.without.contains(id)).collect();
-        while to.len() > wanted.copies {
+        let copies = wanted.copies.unwrap_or(from.len());
+        let instead = wanted.instead.filter(|id| self.free.contains_key(id) && !from.contains(id));
+        let mut to: Vec<i32> = Vec::with_capacity(copies);
+        for id in from {
+            match (wanted.without.contains(id), instead) {
+                (false, _) => to.push(*id),
+                (true, Some(new)) if !to.contains(&new) => {
+                    self.join(new);
+                    to.push(new);
+                }
+                (true, _) => {}
+            }
+        }
+        while to.len() > copies {
             let drop = self.most_dispensable(&to);
             self.leave(to.remove(drop));
         }
-        while to.len() < wanted.copies {
+        while to.len() < copies {
             let Some(id) = self.best_addition(&to) else { break };
             self.join(id);
             to.push(id);
         }
-        // Two copies in one rack although another rack has none.
-        while let Some((drop, id)) = self.better_spread(&to) {
+        // Two copies in one rack although another rack has none. A replacement goes where it was told to.
+        while let Some((drop, id)) = self.better_spread(&to).filter(|_| wanted.instead.is_none()) {
             self.leave(to[drop]);
             self.join(id);
             to[drop] = id;
@@ -229,7 +244,7 @@ mod tests {
         #[test]
         fn every_partition_gets_its_copies_over_as_many_racks_as_there_are((racks, before, copies, without) in case()) {
             let facts = cluster(&racks, &before);
-            let wanted = Wanted { copies, without: &without };
+            let wanted = Wanted { copies: Some(copies), without: &without, instead: None };
             let usable = racks.len() - without.len();
             let found = moves(&facts.topics["t"], &facts, &wanted);
             if usable < copies {
@@ -262,7 +277,7 @@ mod tests {
         #[test]
         fn what_was_placed_once_is_not_moved_again((racks, before, copies, without) in case()) {
             let facts = cluster(&racks, &before);
-            let wanted = Wanted { copies, without: &without };
+            let wanted = Wanted { copies: Some(copies), without: &without, instead: None };
             let Ok(found) = moves(&facts.topics["t"], &facts, &wanted) else { return Ok(()) };
             let mut after = before.clone();
             found.iter().for_each(|step| after[step.partition as usize].clone_from(&step.to));
@@ -272,10 +287,27 @@ mod tests {
     }
 
     #[test]
+    fn a_replacement_takes_the_places_of_the_broker_that_goes() {
+        let before = vec![vec![0, 1], vec![1, 2], vec![2, 0], vec![0, 3]];
+        let facts = cluster(&[None; 4], &before);
+        let without = BTreeSet::from([0]);
+        let found =
+            moves(&facts.topics["t"], &facts, &Wanted { copies: None, without: &without, instead: Some(3) });
+        let to: Vec<Vec<i32>> = found.expect("there is room").into_iter().map(|step| step.to).collect();
+        // The last partition has a copy on 3 already: its other one goes to the emptiest of the rest.
+        assert_eq!(to[..2], [vec![3, 1], vec![2, 3]]);
+        assert!(to[2][0] == 3 && [1, 2].contains(&to[2][1]), "{to:?}");
+    }
+
+    #[test]
     fn new_copies_are_spread_evenly() {
         let before: Vec<Vec<i32>> = (0..12).map(|index| vec![index % 4]).collect();
         let facts = cluster(&[None; 4], &before);
-        let found = moves(&facts.topics["t"], &facts, &Wanted { copies: 3, without: &BTreeSet::new() });
+        let found = moves(
+            &facts.topics["t"],
+            &facts,
+            &Wanted { copies: Some(3), without: &BTreeSet::new(), instead: None },
+        );
         let mut held = [0; 4];
         for step in found.expect("four brokers hold three copies") {
             assert_eq!(step.to[0], step.from[0], "the preferred leader stays");

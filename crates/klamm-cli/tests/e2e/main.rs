@@ -6,6 +6,7 @@ mod faults;
 mod generated;
 mod harness;
 mod journal;
+mod maintenance;
 mod readme;
 mod secured;
 mod up;

@@ -1,0 +1,97 @@
+//! `klamm can-stop`, `klamm broker drain` and `replace`: a broker is taken out of service.
+
+use std::fmt::Write;
+
+use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, Receipt, StopReport};
+use klamm_contract::Profile;
+use serde_json::json;
+
+use crate::args::{BrokerCommand, CanStopArgs, DrainArgs};
+use crate::ask::{self, Sure, Watch};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::{connect, screen};
+
+/// Partitions that are named; the rest is counted.
+const NAMED: usize = 20;
+
+/// Exit code 0 when it can be stopped, 1 when partitions would not go on.
+pub async fn can_stop(args: &CanStopArgs) -> Outcome {
+    let options = connect::options_of_plan(&args.cluster)?;
+    let admin = connect::connect(&options).await?;
+    let report = klamm_apply::can_stop(&admin, args.broker).await.map_err(|error| connect::failed(&error))?;
+    match args.output.json {
+        true => screen::say_json(&json!({ "event": "can_stop", "report": report })),
+        false => screen::say_text(&text(&report)),
+    }
+    Ok(if report.blocked.is_empty() { Exit::Clean } else { Exit::Findings })
+}
+
+fn text(report: &StopReport) -> String {
+    let StopReport { broker, holds, leads, blocked } = report;
+    if blocked.is_empty() {
+        return format!(
+            "broker {broker} can be stopped: {holds} copies have others in sync, {leads} leaders move\n"
+        );
+    }
+    let mut text =
+        format!("broker {broker} cannot be stopped: {} partitions would not go on\n", blocked.len());
+    for found in blocked.iter().take(NAMED) {
+        let lost = if found.is_offline() { "reads and writes" } else { "writes with acks=all" };
+        let (topic, partition, left, floor) = (&found.topic, found.partition, found.in_sync, found.floor);
+        let _ = writeln!(
+            text,
+            "  {topic}-{partition}: {left} in sync would be left, {floor} are needed; lost: {lost}"
+        );
+    }
+    if let Some(more) = blocked.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        let _ = writeln!(text, "  and {more} more; `--json` names all");
+    }
+    text
+}
+
+/// Drains or replaces. Exit codes as for `apply`.
+pub async fn broker(command: &BrokerCommand) -> Outcome {
+    let (broker, instead, how) = match command {
+        BrokerCommand::Drain { broker, how } => (*broker, None, how),
+        BrokerCommand::Replace { broker, new, how } => (*broker, Some(*new), how),
+    };
+    let preview = drain(broker, instead, how, Mode::DryRun).await?;
+    show(&preview, how, if preview.done.is_empty() { "receipt" } else { "preview" });
+    if preview.done.is_empty() {
+        return Ok(Exit::Clean);
+    }
+    if how.dry_run {
+        return Ok(Exit::Findings);
+    }
+    let sure = if how.yes { Sure::Yes } else { Sure::Ask };
+    if !ask::agreed(sure, how.output.json, &preview).await? {
+        eprintln!("nothing was changed");
+        return Ok(Exit::Findings);
+    }
+    let receipt = drain(broker, instead, how, Mode::Apply).await?;
+    show(&receipt, how, "receipt");
+    Ok(Exit::Clean)
+}
+
+async fn drain(broker: i32, instead: Option<i32>, how: &DrainArgs, mode: Mode) -> Result<Receipt, Failure> {
+    let options = connect::options_of_plan(&how.cluster)?;
+    let admin = connect::connect(&options).await?;
+    let apply = ApplyOptions {
+        existing: Existing::Adjust,
+        mode,
+        data_loss: DataLoss::Refuse,
+        journal: Journaling::Keep { lock_timeout: how.lock_timeout },
+        throttle: how.throttle,
+    };
+    let watch = Watch::start(how.output.json)?;
+    klamm_apply::drain(&admin, broker, instead, &apply, watch.control())
+        .await
+        .map_err(|error| screen::apply_failed(&error, &options.bootstrap, "SPEC"))
+}
+
+fn show(receipt: &Receipt, how: &DrainArgs, event: &str) {
+    match how.output.json {
+        true => screen::say_json(&json!({ "event": event, "receipt": receipt })),
+        false => screen::say_text(&screen::receipt(receipt, Profile::Prod)),
+    }
+}
