@@ -16,6 +16,8 @@ use crate::{ApplyError, ApplyErrorKind, Receipt};
 
 /// How long the brokers may take to show a change.
 pub(crate) const SETTLE: Duration = Duration::from_secs(30);
+/// A broker shows new topics once it has made their logs: some 400 partitions a second on two busy cores.
+const SETTLE_PER_PARTITION: Duration = Duration::from_millis(10);
 /// Pause between looks: the first ones are quick, because one broker settles in milliseconds.
 pub(crate) const FIRST_LOOK: Duration = Duration::from_millis(10);
 pub(crate) const SLOWEST_LOOK: Duration = Duration::from_millis(500);
@@ -303,7 +305,9 @@ fn breaches_that_stay(
 
 /// Waits until the cluster shows the plan: no difference, a leader and all copies in sync for each partition.
 async fn settled(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, ApplyErrorKind> {
-    let deadline = Instant::now() + SETTLE;
+    let partitions: u32 = plan.topics.iter().map(|topic| topic.contract.layer_topic.partitions).sum();
+    let within = SETTLE + SETTLE_PER_PARTITION.saturating_mul(partitions);
+    let deadline = Instant::now() + within;
     let mut pause = FIRST_LOOK;
     loop {
         let missing = match look(admin, plan).await {
@@ -315,7 +319,7 @@ async fn settled(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, ApplyErrorK
             Err(error) => return Err(ApplyErrorKind::Admin(error)),
         };
         if Instant::now() + pause > deadline {
-            return Err(ApplyErrorKind::NotSettled { missing: format!("after {SETTLE:?} {missing}") });
+            return Err(ApplyErrorKind::NotSettled { missing: format!("after {within:?} {missing}") });
         }
         sleep(pause).await;
         pause = (pause * 2).min(SLOWEST_LOOK);

@@ -27,6 +27,8 @@ pub enum Command {
     Init(InitArgs),
     /// Print every setting at every layer with its reason
     Plan(LookArgs),
+    /// Write the plan in the form that a program reads
+    Export(ExportArgs),
     /// Create topics and set configuration so that the cluster agrees with the plan
     Apply(ApplyArgs),
     /// What `klamm apply` changed on a cluster, by whom, and what takes it back
@@ -200,6 +202,28 @@ pub struct ApplyArgs {
     pub no_journal: bool,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `klamm export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// The form
+    #[arg(long, short, value_enum)]
+    pub format: FormatArg,
+    /// Folder to write to; without it everything is printed
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Forms that programs read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// Properties of Java's producers and consumers
+    Java,
+    /// Properties of librdkafka and the clients that are made of it
+    Librdkafka,
 }
 
 /// `klamm journal`.

@@ -6,6 +6,7 @@ mod ask;
 mod broker;
 mod connect;
 mod doctor;
+mod export;
 mod failure;
 mod init;
 mod journal;
@@ -48,6 +49,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Up(args) => in_runtime(up::run(&args)),
         Command::Init(args) => init::run(&args),
         Command::Plan(args) => in_runtime(plan::run(&args)),
+        Command::Export(args) => export::run(&args),
         Command::Apply(args) => in_runtime(apply::run(&args)),
         Command::Journal(args) => in_runtime(journal::run(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),

@@ -10,6 +10,7 @@
 mod copies;
 mod diagnostic;
 mod diff;
+pub mod export;
 pub mod placement;
 mod plan;
 mod settings;

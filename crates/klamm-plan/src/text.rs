@@ -11,6 +11,24 @@ pub(crate) fn records(number: i64) -> String {
     count(u64::try_from(number).unwrap_or(0), "record")
 }
 
+/// `words` in lines of at most `width` characters, where they have spaces to be broken at.
+pub(crate) fn wrap(words: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in words.split_whitespace() {
+        let fits =
+            |line: &String| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width;
+        match lines.last_mut().filter(|line| fits(line)) {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// `1 copy`, `3 copies`.
 pub(crate) fn copies(number: u32) -> String {
     if number == 1 { "1 copy".to_owned() } else { format!("{number} copies") }

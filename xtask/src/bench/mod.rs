@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: ours beside Java's on the same machine and cluster, interleaved; only the ratio counts.
 
 mod load;
+mod many;
 mod report;
 mod start;
 
@@ -25,7 +26,9 @@ enum What {
     Consume(Load),
     /// From starting a broker to its first acknowledged record, beside a JVM broker
     BrokerStart(Rounds),
-    /// All three
+    /// Thousands of topics applied and compared, beside Java's Admin, on one broker
+    Many(Rounds),
+    /// All of them
     All,
 }
 
@@ -77,13 +80,15 @@ pub fn run(root: &Path, command: Command) -> Result<()> {
         What::Produce(load) => load::produce(root, &load),
         What::Consume(load) => load::consume(root, &load),
         What::BrokerStart(rounds) => start::broker_start(root, rounds.rounds),
+        What::Many(rounds) => many::many(root, rounds.rounds),
         What::All => {
             start::broker_start(root, 5)?;
             load::produce(root, &Load::default())?;
             // As Java's users have it who set nothing.
             load::produce(root, &Load { batch_bytes: 16_384, ..Load::default() })?;
             load::produce(root, &Load { records: 300_000, size: 1000, ..Load::default() })?;
-            load::consume(root, &Load::default())
+            load::consume(root, &Load::default())?;
+            many::many(root, 5)
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use klamm_apply::journal::Inverse;
 use klamm_apply::{ApplyError, ApplyErrorKind, Progress, Receipt};
 use klamm_contract::{Breach, Profile};
 use klamm_plan::Risk;
@@ -32,7 +33,8 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
     for left in &receipt.left {
         text.push_str(&format!("  stays: {left}\n"));
     }
-    if let Some(run) = receipt.run.filter(|_| !receipt.done.is_empty()) {
+    let back = |done: &klamm_apply::Done| !matches!(Inverse::of(&done.change), Inverse::Never { .. });
+    if let Some(run) = receipt.run.filter(|_| receipt.done.iter().any(back)) {
         text.push_str(&format!("  run {run}: `klamm apply --undo {run}` takes it back\n"));
     }
     text

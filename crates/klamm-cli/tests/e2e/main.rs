@@ -2,6 +2,7 @@
 
 mod apply;
 mod bad_input;
+mod exports;
 mod faults;
 mod generated;
 mod harness;
