@@ -26,7 +26,7 @@ pub enum Command {
     /// Write a commented klamm.yaml to start from
     Init(InitArgs),
     /// Print every setting at every layer with its reason
-    Plan(LookArgs),
+    Plan(PlanArgs),
     /// Write the plan in the form that a program reads
     Export(ExportArgs),
     /// Create topics and set configuration so that the cluster agrees with the plan
@@ -166,6 +166,28 @@ pub struct LookArgs {
     pub output: OutputArgs,
 }
 
+/// `klamm plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub look: LookArgs,
+    /// The whole plan as a document
+    #[arg(long, value_enum, conflicts_with_all = ["json", "verbose"])]
+    pub format: Option<PageArg>,
+    /// Compare two specs: what changes, what it does, and what it costs
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["spec", "format"])]
+    pub diff: Option<Vec<PathBuf>>,
+}
+
+/// Forms of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PageArg {
+    /// Markdown
+    Markdown,
+    /// One HTML page, with nothing from elsewhere
+    Html,
+}
+
 /// `klamm apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -210,20 +232,11 @@ pub struct ExportArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
     /// The form
-    #[arg(long, short, value_enum)]
-    pub format: FormatArg,
+    #[arg(long, short, value_name = "FORMAT", value_parser = format())]
+    pub format: klamm_plan::export::Format,
     /// Folder to write to; without it everything is printed
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
-}
-
-/// Forms that programs read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// Properties of Java's producers and consumers
-    Java,
-    /// Properties of librdkafka and the clients that are made of it
-    Librdkafka,
 }
 
 /// `klamm journal`.
@@ -339,6 +352,16 @@ fn rate(text: &str) -> Result<RateArg, String> {
         Ok(n) if n.is_finite() && (0.1..=10_000_000.0).contains(&n) => Ok(RateArg::PerSecond(n)),
         _ => Err("expected records a second from 0.1 to 10000000, or max".to_owned()),
     }
+}
+
+/// Formats by the names that the planner gives them: a format more needs no line here.
+fn format() -> impl clap::builder::TypedValueParser<Value = klamm_plan::export::Format> {
+    use clap::builder::TypedValueParser;
+    let names = klamm_plan::export::Format::ALL.iter().map(|format| format.name());
+    clap::builder::PossibleValuesParser::new(names).try_map(|name| {
+        let found = klamm_plan::export::Format::ALL.iter().copied().find(|format| format.name() == name);
+        found.ok_or("no such format")
+    })
 }
 
 /// A rate in bytes.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use klamm_plan::export::{Format, export};
+use klamm_plan::export::export;
 
-use crate::args::{ExportArgs, FormatArg};
+use crate::args::ExportArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::load::{self, WhenMissing};
 use crate::screen;
@@ -13,11 +13,15 @@ use crate::screen;
 pub fn run(args: &ExportArgs) -> Outcome {
     let loaded = load::load(&args.spec, WhenMissing::Refuse)?;
     let plan = loaded.plan(None)?;
-    let files = export(&plan, format(args.format));
+    let files = export(&plan, args.format);
+    if files.is_empty() {
+        return Err(Failure::new(format!("the plan has nothing for {}", args.format.name()))
+            .hint("streams is for `streams:` of the spec, mm2 for `recovery:`"));
+    }
     let Some(folder) = &args.out else {
         for file in &files {
             // Each file says in its first line what it is.
-            screen::say_text(&format!("# {}\n{}\n", file.path, file.text));
+            screen::say_text(&format!("# --- {}\n{}\n", file.path, file.text));
         }
         return Ok(Exit::Clean);
     };
@@ -28,13 +32,6 @@ pub fn run(args: &ExportArgs) -> Outcome {
         screen::say_text(&format!("wrote     {}\n", path.display()));
     }
     Ok(Exit::Clean)
-}
-
-fn format(format: FormatArg) -> Format {
-    match format {
-        FormatArg::Java => Format::Java,
-        FormatArg::Librdkafka => Format::Librdkafka,
-    }
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {

@@ -95,7 +95,7 @@ impl Cli {
         let output = match &self.command {
             Command::Up(args) => args.output,
             Command::Doctor(args) => args.output,
-            Command::Plan(args) => args.output,
+            Command::Plan(args) => args.look.output,
             Command::Apply(args) => args.output,
             Command::Journal(args) => args.output,
             Command::CanStop(args) => args.output,

@@ -61,6 +61,12 @@ pub enum Layer {
     Broker,
     /// The consuming client.
     Consumer,
+    /// A Kafka Streams application.
+    Streams,
+    /// The controllers' configuration.
+    Controller,
+    /// MirrorMaker between two clusters.
+    Mirror,
 }
 
 impl fmt::Display for Layer {
@@ -70,6 +76,9 @@ impl fmt::Display for Layer {
             Layer::Topic => "topic",
             Layer::Broker => "broker",
             Layer::Consumer => "consumer",
+            Layer::Streams => "streams",
+            Layer::Controller => "controller",
+            Layer::Mirror => "mirror",
         })
     }
 }

@@ -51,6 +51,20 @@ pub fn consumer_config(name: &str) -> Option<&'static ClientConfig> {
     CONSUMER_CONFIGS.iter().find(|config| config.name == name)
 }
 
+/// Does Java's producer know a setting of this name? By the list that its 4.3.1 answered.
+pub fn is_producer_config(name: &str) -> bool {
+    lists(include_str!("../tests/golden/producer-configs-4.3.1.tsv"), name)
+}
+
+/// Does Java's consumer know a setting of this name? By the list that its 4.3.1 answered.
+pub fn is_consumer_config(name: &str) -> bool {
+    lists(include_str!("../tests/golden/consumer-configs-4.3.1.tsv"), name)
+}
+
+fn lists(table: &str, name: &str) -> bool {
+    table.lines().any(|line| line.split('\t').next() == Some(name))
+}
+
 /// Producer settings that the planner sets.
 pub static PRODUCER_CONFIGS: &[ClientConfig] = &[
     row("acks", Some("acks"), "all", "all", "all"),
@@ -84,6 +98,13 @@ pub static CONSUMER_CONFIGS: &[ClientConfig] = &[
     row("isolation.level", Some("isolation.level"), "read_uncommitted", "read_uncommitted", "read_committed"),
     row("max.poll.interval.ms", Some("max.poll.interval.ms"), "300000", "300000", "300000"),
     row("max.poll.records", None, "500", "500", ""),
+    row(
+        "partition.assignment.strategy",
+        Some("partition.assignment.strategy"),
+        "class org.apache.kafka.clients.consumer.RangeAssignor,class org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
+        "class org.apache.kafka.clients.consumer.RangeAssignor,class org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
+        "range,roundrobin",
+    ),
     row("session.timeout.ms", Some("session.timeout.ms"), "45000", "45000", "45000"),
 ];
 

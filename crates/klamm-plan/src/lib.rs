@@ -7,20 +7,36 @@
 //! Pure: no files, no clock, no network. Text and facts go in, values and [`Diagnostic`]s come out; the binary reads the
 //! files and renders the diagnostics.
 
+mod access;
+mod capacity;
+mod compare;
 mod copies;
 mod diagnostic;
 mod diff;
 pub mod export;
+mod keys;
 pub mod placement;
 mod plan;
+mod planner;
+mod recovery;
 mod settings;
 mod sizing;
 pub mod spec;
+mod survival;
 mod text;
+mod upgrade;
 
+pub use access::{AccessPlan, Grant};
+pub use capacity::{Capacity, Figure, Sensitivity};
+pub use compare::{Comparison, Effect, FigureChange, PlanChange, compare};
 pub use diagnostic::{Diagnostic, Place, Span};
 pub use diff::{Change, ChangeKind, Conflict, Diff, Risk, diff, risk_of};
-pub use plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, TopicPlan, plan};
+pub use plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, StreamsPlan, TopicPlan};
+pub use planner::plan;
+pub use recovery::RecoveryPlan;
 pub use settings::Setting;
 pub use sizing::{Disk, Need, Sizing};
 pub use spec::json_schema;
+pub use survival::Survival;
+pub use text::bytes;
+pub use upgrade::Step;

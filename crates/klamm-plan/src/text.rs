@@ -35,7 +35,7 @@ pub(crate) fn copies(number: u32) -> String {
 }
 
 /// Bytes in the largest decimal unit, to one digit after the point: `13.6 TB`.
-pub(crate) fn bytes(bytes: u128) -> String {
+pub fn bytes(bytes: u128) -> String {
     const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
         return format!("{bytes} B");

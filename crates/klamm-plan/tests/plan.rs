@@ -4,6 +4,8 @@
 mod diffs;
 #[path = "plan/documents.rs"]
 mod documents;
+#[path = "plan/needs.rs"]
+mod needs;
 #[path = "plan/plans.rs"]
 mod plans;
 #[path = "plan/specs.rs"]

@@ -57,6 +57,10 @@ pub use klamm_runtime::{
     SendError, SendErrorKind, Work,
 };
 
+/// Contracts and their layers, as `klamm export --format rust` writes them.
+#[cfg(feature = "client")]
+pub use klamm_contract as contract;
+
 /// Topics, configuration, offsets and groups of a live cluster.
 #[cfg(feature = "client")]
 pub use klamm_admin as admin;

@@ -5,12 +5,16 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
+mod comparison;
 mod diagnostics;
+mod document;
 mod plan;
 mod receipt;
 mod verdict;
 
+pub use comparison::comparison;
 pub use diagnostics::render_diagnostics;
+pub use document::{plan_html, plan_markdown};
 pub use plan::{plan_full, plan_table, profile_note};
 pub use receipt::{apply_failed, progress, receipt};
 pub use verdict::{Committed, Drain, Ending, verdict};
@@ -40,6 +44,11 @@ pub fn say_text(text: &str) {
 /// The failure of standard output, if there was one.
 pub fn output_failed() -> Option<&'static str> {
     OUTPUT_FAILED.get().map(String::as_str)
+}
+
+/// Bytes as people read them: `13.6 TB`.
+pub fn bytes(bytes: u64) -> String {
+    klamm_plan::bytes(bytes.into())
 }
 
 /// `1234567` as `1,234,567`.

@@ -1,7 +1,7 @@
 //! The plan, short as a table or whole.
 
 use klamm_contract::{Consistency, Layer, Order, Profile};
-use klamm_plan::{Plan, Setting, TopicPlan};
+use klamm_plan::{Grant, Plan, Setting, TopicPlan};
 
 use super::table;
 
@@ -63,6 +63,24 @@ pub fn plan_full(plan: &Plan) -> String {
             text.push_str(&format!("    {} needs {}: {}{guess}\n", need.what, need.partitions, need.because));
         }
         text.push_str(&format!("  disk: {}\n", topic.sizing.disk.because));
+        for row in &topic.survival {
+            let unit = format!("{:?}", row.unit).to_lowercase();
+            let word = |holds: bool| if holds { "go on" } else { "stop" };
+            let records =
+                if row.records { "no acknowledged record lost" } else { "acknowledged records can be lost" };
+            text.push_str(&format!(
+                "  any {} {unit}{} down: reads {}, writes {}, {records} ({})\n",
+                row.count,
+                plural(row.count as usize),
+                word(row.reads),
+                word(row.writes),
+                row.witness
+            ));
+        }
+        text.push_str(&format!("  all down: {}\n", topic.after_all_are_down));
+        if let Some(change) = &topic.smallest_change {
+            text.push_str(&format!("  does not hold; the smallest change: {change}\n"));
+        }
         text.push_str(&indent(&full_settings(&topic.settings)));
     }
     for consumer in &plan.consumers {
@@ -75,7 +93,49 @@ pub fn plan_full(plan: &Plan) -> String {
         ));
         text.push_str(&indent(&full_settings(&consumer.settings)));
     }
+    for streams in &plan.streams {
+        text.push_str(&format!("  application {} reads {}\n", streams.application, streams.reads.join(", ")));
+        streams.disk.iter().for_each(|disk| text.push_str(&format!("  disk: {disk}\n")));
+        text.push_str(&indent(&full_settings(&streams.settings)));
+    }
+    text.push_str(&together(plan));
     text.push_str(&notes(plan));
+    text
+}
+
+/// What is not of one topic or group: brokers, their capacity, access, recovery, upgrade.
+fn together(plan: &Plan) -> String {
+    let mut text = String::from("  capacity\n");
+    for figure in &plan.capacity.figures {
+        let guess = if figure.guessed { " (has a guess in it)" } else { "" };
+        text.push_str(&format!(
+            "    {}: {}: {}{guess}\n",
+            figure.what,
+            super::document::amount(figure),
+            figure.because
+        ));
+    }
+    for one in &plan.capacity.sensitivity {
+        text.push_str(&format!("    if {}: {}\n", one.input, one.effect));
+    }
+    text.push_str("  brokers\n");
+    text.push_str(&indent(&full_settings(&plan.brokers)));
+    for service in &plan.access {
+        text.push_str(&format!("  {} as {}\n", service.service, service.principal));
+        for grant in &service.grants {
+            let Grant { resource_type, resource, pattern, operation, reason } = grant;
+            text.push_str(&format!("    {operation} {resource_type} {resource} ({pattern}): {reason}\n"));
+        }
+    }
+    if let Some(recovery) = &plan.recovery {
+        text.push_str(&format!("  mirror to {}\n", recovery.to.join(",")));
+        recovery.because.iter().for_each(|why| text.push_str(&format!("    {why}\n")));
+        text.push_str(&indent(&full_settings(&recovery.settings)));
+    }
+    for (index, step) in plan.upgrade.iter().enumerate() {
+        let way = if step.reversible { "" } else { " (no way back)" };
+        text.push_str(&format!("  upgrade {}. {}{way}: {}\n", index + 1, step.what, step.because));
+    }
     text
 }
 
@@ -122,26 +182,25 @@ fn settings_lines<'a>(settings: impl Iterator<Item = &'a Setting>) -> String {
 }
 
 fn full_settings(settings: &[Setting]) -> String {
-    settings
-        .iter()
-        .map(|s| {
-            format!(
-                "{:<9} {}={}\n          {} [{}]\n",
-                s.layer.to_string(),
-                s.name,
-                s.value,
-                s.reason,
-                s.source
-            )
-        })
-        .collect()
+    let line = |s: &Setting| {
+        let by = s.set_by.as_ref().map_or(String::new(), |by| format!("          set by {by}\n"));
+        let since = if s.since.is_empty() { String::new() } else { format!(" ({})", s.since) };
+        let otherwise = if s.otherwise.is_empty() {
+            String::new()
+        } else {
+            format!("          otherwise: {}{since}\n", s.otherwise)
+        };
+        let layer = s.layer.to_string();
+        format!("{layer:<9} {}={}\n          {} [{}]\n{otherwise}{by}", s.name, s.value, s.reason, s.source)
+    };
+    settings.iter().map(line).collect()
 }
 
 fn notes(plan: &Plan) -> String {
     plan.notes.iter().map(|note| format!("  note: {note}\n")).collect()
 }
 
-fn delivery(delivery: klamm_contract::Delivery) -> &'static str {
+pub(super) fn delivery(delivery: klamm_contract::Delivery) -> &'static str {
     match delivery {
         klamm_contract::Delivery::AtMostOnce => "at most once",
         klamm_contract::Delivery::AtLeastOnce => "at least once",

@@ -8,6 +8,7 @@ mod generated;
 mod harness;
 mod journal;
 mod maintenance;
+mod pages;
 mod readme;
 mod secured;
 mod up;

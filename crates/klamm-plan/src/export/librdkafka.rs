@@ -22,6 +22,14 @@ pub(super) fn producer(settings: &[Setting], page: &mut Page) {
 
 pub(super) fn consumer(settings: &[Setting], page: &mut Page) {
     for setting in settings {
+        if setting.name == "partition.assignment.strategy" {
+            // The same assignor under librdkafka's word for it.
+            page.setting(
+                &setting.name,
+                &Setting { value: "cooperative-sticky".to_owned(), ..setting.clone() },
+            );
+            continue;
+        }
         match consumer_config(&setting.name).and_then(|config| config.librdkafka_name) {
             Some(name) => page.setting(name, setting),
             None => page.missing(

@@ -4,9 +4,15 @@
 //! not have is said in a comment, what it would do otherwise is set. Every file carries the reasons as comments and the
 //! plan's hash, so that drift can be seen.
 
+mod code;
 mod java;
 mod librdkafka;
+mod mm2;
+mod prometheus;
 mod properties;
+mod server_properties;
+mod streams;
+mod strimzi;
 
 use klamm_contract::Layer;
 
@@ -16,10 +22,26 @@ use crate::{Plan, Setting};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
+    /// Brokers and controllers: `server.properties`, a systemd unit, kernel settings.
+    ServerProperties,
     /// Properties of Java's producers and consumers.
     Java,
     /// Properties of librdkafka, and of the clients that are made of it.
     Librdkafka,
+    /// A Python module for kafka-python.
+    KafkaPython,
+    /// A JavaScript module for KafkaJS.
+    KafkaJs,
+    /// A Rust module of contracts for this project's library.
+    Rust,
+    /// Resources of the Strimzi operator.
+    Strimzi,
+    /// MirrorMaker 2.
+    Mm2,
+    /// Properties of Kafka Streams applications.
+    Streams,
+    /// Alerts for Prometheus.
+    PrometheusRules,
 }
 
 /// One file of an export.
@@ -33,32 +55,70 @@ pub struct ExportFile {
 
 impl Format {
     /// All formats.
-    pub const ALL: &'static [Format] = &[Format::Java, Format::Librdkafka];
+    pub const ALL: &'static [Format] = &[
+        Format::ServerProperties,
+        Format::Java,
+        Format::Librdkafka,
+        Format::KafkaPython,
+        Format::KafkaJs,
+        Format::Rust,
+        Format::Strimzi,
+        Format::Mm2,
+        Format::Streams,
+        Format::PrometheusRules,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
+            Format::ServerProperties => "server-properties",
             Format::Java => "java",
             Format::Librdkafka => "librdkafka",
+            Format::KafkaPython => "kafka-python",
+            Format::KafkaJs => "kafkajs",
+            Format::Rust => "rust",
+            Format::Strimzi => "strimzi",
+            Format::Mm2 => "mm2",
+            Format::Streams => "streams",
+            Format::PrometheusRules => "prometheus-rules",
         }
     }
 }
 
-/// The plan in `format`: a file for the producer of each topic, and one for each consumer group.
+/// The plan in `format`. Empty when it has nothing of what the format is for: no application, no second cluster.
 pub fn export(plan: &Plan, format: Format) -> Vec<ExportFile> {
     match format {
-        Format::Java => clients(plan, java::producer, java::consumer),
-        Format::Librdkafka => clients(plan, librdkafka::producer, librdkafka::consumer),
+        Format::ServerProperties => server_properties::files(plan),
+        Format::Java => clients(plan, java::producer, java::consumer, properties::Page::security),
+        Format::Librdkafka => clients(
+            plan,
+            librdkafka::producer,
+            librdkafka::consumer,
+            properties::Page::security_of_librdkafka,
+        ),
+        Format::KafkaPython => code::python_files(plan),
+        Format::KafkaJs => code::kafkajs_files(plan),
+        Format::Rust => code::rust_files(plan),
+        Format::Strimzi => strimzi::files(plan),
+        Format::Mm2 => mm2::files(plan),
+        Format::Streams => streams::files(plan),
+        Format::PrometheusRules => prometheus::files(plan),
     }
 }
 
 type Writer = fn(&[Setting], &mut properties::Page);
 
-fn clients(plan: &Plan, producer: Writer, consumer: Writer) -> Vec<ExportFile> {
+fn clients(
+    plan: &Plan,
+    producer: Writer,
+    consumer: Writer,
+    security: fn(&mut properties::Page, &Plan),
+) -> Vec<ExportFile> {
     let file = |role: &str, name: &str, settings: &[Setting], write: Writer| {
         let title = format!("{role} {name} of service {}", plan.service);
         let mut page = properties::Page::new(&title, plan);
         page.bootstrap(&plan.cluster.bootstrap);
+        security(&mut page, plan);
         write(settings, &mut page);
         ExportFile { path: format!("{role}-{}.properties", file_name(name)), text: page.finish() }
     };

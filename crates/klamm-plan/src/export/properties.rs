@@ -44,6 +44,81 @@ impl Page {
         }
     }
 
+    /// Words alone.
+    pub fn remark(&mut self, words: &str) {
+        self.comment(words);
+    }
+
+    /// How Java connects. The password is read by a config provider of Kafka's own when the client starts. [KIP-297]
+    pub fn security(&mut self, plan: &Plan) {
+        let cluster = &plan.cluster;
+        let Some(protocol) = protocol(plan) else { return };
+        self.extra("security.protocol", protocol, "As the spec connects; hostnames are verified.");
+        if let Some(ca) = &cluster.ca {
+            self.extra("ssl.truststore.type", "PEM", "Certificates as they are. [KIP-651]");
+            self.extra("ssl.truststore.location", ca, "What is trusted.");
+        }
+        let Some(mechanism) = &cluster.sasl else { return };
+        self.extra("sasl.mechanism", mechanism, "How the client says who it is.");
+        let secret = match (&cluster.password_env, &cluster.password_file) {
+            (Some(env), _) => {
+                self.extra(
+                    "config.providers",
+                    "env",
+                    "The password stays where it is: this is a reference. [KIP-887]",
+                );
+                let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
+                self.entry("config.providers.env.class", class);
+                format!("${{env:{env}}}")
+            }
+            (None, Some(file)) => {
+                self.extra(
+                    "config.providers",
+                    "dir",
+                    "The password stays where it is: this is a reference. [KIP-297]",
+                );
+                let class = "org.apache.kafka.common.config.provider.DirectoryConfigProvider";
+                self.entry("config.providers.dir.class", class);
+                let (folder, name) = file.rsplit_once('/').unwrap_or((".", file));
+                format!("${{dir:{folder}:{name}}}")
+            }
+            (None, None) => return,
+        };
+        let module = if mechanism == "PLAIN" { "plain.Plain" } else { "scram.Scram" };
+        self.entry(
+            "sasl.jaas.config",
+            &format!(
+                "org.apache.kafka.common.security.{module}LoginModule required username=\"{}\" password=\"{secret}\";",
+                cluster.username
+            ),
+        );
+    }
+
+    /// How librdkafka connects. It has no references: the program puts the password there.
+    pub fn security_of_librdkafka(&mut self, plan: &Plan) {
+        let cluster = &plan.cluster;
+        let Some(protocol) = protocol(plan) else { return };
+        self.extra(
+            "security.protocol",
+            &protocol.to_lowercase(),
+            "As the spec connects; hostnames are verified.",
+        );
+        if let Some(ca) = &cluster.ca {
+            self.extra("ssl.ca.location", ca, "What is trusted.");
+        }
+        let Some(mechanism) = &cluster.sasl else { return };
+        self.extra("sasl.mechanism", mechanism, "How the client says who it is.");
+        self.entry("sasl.username", &cluster.username);
+        let place = match (&cluster.password_env, &cluster.password_file) {
+            (Some(env), _) => format!("from the environment variable {env}"),
+            (_, Some(file)) => format!("from the file {file}"),
+            _ => "from where it is".to_owned(),
+        };
+        self.comment(&format!(
+            "librdkafka's files have no references: set sasl.password in the program, {place}."
+        ));
+    }
+
     /// A setting under the name that the program knows, with its reason.
     pub fn setting(&mut self, name: &str, setting: &Setting) {
         self.text.push('\n');
@@ -70,13 +145,27 @@ impl Page {
     }
 
     fn comment(&mut self, words: &str) {
-        for line in text::wrap(words, WIDTH - 2) {
-            let _ = writeln!(self.text, "# {line}");
-        }
+        comment(&mut self.text, words);
     }
 
     fn entry(&mut self, name: &str, value: &str) {
         let _ = writeln!(self.text, "{name}={}", escaped(value));
+    }
+}
+
+fn protocol(plan: &Plan) -> Option<&'static str> {
+    match (plan.cluster.tls, plan.cluster.sasl.is_some()) {
+        (true, true) => Some("SASL_SSL"),
+        (true, false) => Some("SSL"),
+        (false, true) => Some("SASL_PLAINTEXT"),
+        (false, false) => None,
+    }
+}
+
+/// `words` as lines that a `#` begins.
+pub(super) fn comment(text: &mut String, words: &str) {
+    for line in text::wrap(words, WIDTH - 2) {
+        let _ = writeln!(text, "# {line}");
     }
 }
 
@@ -103,7 +192,7 @@ fn escaped(value: &str) -> String {
 }
 
 /// Half of the SHA-256 of the plan's JSON form, in hex: short enough to compare by eye.
-fn plan_hash(plan: &Plan) -> String {
+pub(super) fn plan_hash(plan: &Plan) -> String {
     hash(plan.to_json().as_bytes())[..32].to_owned()
 }
 

@@ -3,7 +3,7 @@
 use klamm_contract::{ConsumerContract, Delivery, Layer};
 
 use super::{Setting, Settings};
-use crate::spec::{ConsumerSpec, Start};
+use crate::spec::{ConsumerSpec, Membership, Protocol, Start};
 use crate::text;
 
 const MAX_POLL_RECORDS: u64 = 500;
@@ -82,17 +82,40 @@ pub(crate) fn consumer(spec: &ConsumerSpec, contract: &ConsumerContract) -> Vec<
         "a member that does not poll for so long is taken for stuck and loses its partitions",
         "KIP-62",
     );
-    s.set(
-        "session.timeout.ms",
-        contract.session_timeout_ms,
-        "a member that is gone is noticed after this (classic groups; with KIP-848 it is the broker's setting)",
-        "KIP-735",
-    );
-    s.set(
-        "group.instance.id",
-        "<one fixed id per instance>",
-        "a restart within session.timeout.ms then moves no partitions",
-        "KIP-345",
-    );
+    membership(&mut s, spec, contract);
     s.settings
+}
+
+/// Who is in the group, who assigns partitions, and when a member counts as gone.
+fn membership(s: &mut Settings, spec: &ConsumerSpec, contract: &ConsumerContract) {
+    match spec.protocol.value {
+        Protocol::Classic => {
+            s.set(
+                "session.timeout.ms",
+                contract.session_timeout_ms,
+                "a member that is gone is noticed after this (classic groups; with KIP-848 it is the broker's setting)",
+                "KIP-735",
+            );
+            s.set(
+                "partition.assignment.strategy",
+                "org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
+                "a rebalance stops only the partitions that move",
+                "KIP-429",
+            );
+        }
+        Protocol::Consumer => s.set(
+            "group.protocol",
+            "consumer",
+            "the broker assigns, and only what moves is stopped; session and assignor are its settings",
+            "KIP-848",
+        ),
+    }
+    if spec.membership != Some(Membership::Dynamic) {
+        s.set(
+            "group.instance.id",
+            "<one fixed id per instance>",
+            "a restart within session.timeout.ms then moves no partitions",
+            "KIP-345",
+        );
+    }
 }

@@ -4,12 +4,13 @@ use klamm_contract::{Acks, Consistency, Layer, ProducerPromise};
 
 use super::{Setting, Settings};
 use crate::sizing::Load;
-use crate::spec::TopicSpec;
+use crate::spec::{Produce, TopicSpec};
 use crate::text;
 
 const DELIVERY_TIMEOUT_MS: u64 = 120_000;
 const REQUEST_TIMEOUT_MS: u64 = 30_000;
 const LINGER_MS: u64 = 5;
+const LINGER_THROUGHPUT_MS: u64 = 20;
 /// `broker.session.timeout.ms`: a KRaft controller takes a silent broker for dead after this.
 const BROKER_SESSION_MS: u64 = 9_000;
 const MIN_BATCH: u64 = 16 << 10;
@@ -26,18 +27,27 @@ pub(crate) fn promise(topic: &TopicSpec, load: Load, partitions: u32) -> Produce
         max_in_flight: 5,
         delivery_timeout_ms: DELIVERY_TIMEOUT_MS,
         request_timeout_ms: REQUEST_TIMEOUT_MS,
-        linger_ms: LINGER_MS,
-        batch_bytes: batch_bytes(load, partitions),
-        compression: "lz4".to_owned(),
+        linger_ms: linger_ms(topic.produce),
+        batch_bytes: batch_bytes(load, partitions, topic.produce),
+        compression: if topic.produce == Produce::Throughput { "zstd" } else { "lz4" }.to_owned(),
         max_request_bytes: (topic.write.largest.bytes() + RECORD_OVERHEAD).max(DEFAULT_REQUEST_BYTES),
     }
 }
 
+fn linger_ms(produce: Produce) -> u64 {
+    match produce {
+        Produce::Durable => LINGER_MS,
+        Produce::Throughput => LINGER_THROUGHPUT_MS,
+        Produce::LowLatency => 0,
+    }
+}
+
 /// What one partition receives at the peak during one linger, as a power of two within reason.
-fn batch_bytes(load: Load, partitions: u32) -> u64 {
+fn batch_bytes(load: Load, partitions: u32, produce: Produce) -> u64 {
     let a_second = load.peak_bytes_per_second / u64::from(partitions.max(1));
-    let in_linger = a_second.min(1 << 40) * LINGER_MS / 1_000;
-    in_linger.clamp(MIN_BATCH, MAX_BATCH).next_power_of_two().min(MAX_BATCH)
+    let in_linger = a_second.min(1 << 40) * linger_ms(produce) / 1_000;
+    let least = if produce == Produce::Throughput { MIN_BATCH * 4 } else { MIN_BATCH };
+    in_linger.clamp(least, MAX_BATCH).next_power_of_two().min(MAX_BATCH)
 }
 
 pub(crate) fn producer(
@@ -100,20 +110,21 @@ fn durability(s: &mut Settings, topic: &TopicSpec, promise: &ProducerPromise, fl
 /// How records travel together.
 fn batching(s: &mut Settings, topic: &TopicSpec, promise: &ProducerPromise, load: Load, partitions: u32) {
     let batch = text::bytes(promise.batch_bytes.into());
-    s.set(
-        "linger.ms",
-        promise.linger_ms,
+    let linger = promise.linger_ms;
+    let in_linger =
+        u128::from(load.peak_bytes_per_second / u64::from(partitions.max(1))) * u128::from(linger) / 1_000;
+    let reason = if linger == 0 {
+        "low_latency: a record goes as soon as the connection is free; under load batches form by themselves"
+            .to_owned()
+    } else {
         format!(
-            "{}/s over {} is {} a partition in {LINGER_MS} ms at the peak: a batch instead of single records",
+            "{}/s over {} is {} a partition in {linger} ms at the peak: a batch instead of single records",
             text::bytes(load.peak_bytes_per_second.into()),
             text::count(partitions, "partition"),
-            text::bytes(
-                u128::from(load.peak_bytes_per_second / u64::from(partitions.max(1))) * u128::from(LINGER_MS)
-                    / 1_000
-            )
-        ),
-        "KIP-1030",
-    );
+            text::bytes(in_linger)
+        )
+    };
+    s.set("linger.ms", linger, reason, "KIP-1030");
     s.set(
         "batch.size",
         promise.batch_bytes,
@@ -124,8 +135,13 @@ fn batching(s: &mut Settings, topic: &TopicSpec, promise: &ProducerPromise, load
         "compression.type",
         &promise.compression,
         format!(
-            "records of {} in batches of {} compress well; lz4 costs little CPU",
-            topic.write.record, batch
+            "records of {} in batches of {batch} compress well; {}",
+            topic.write.record,
+            if promise.compression == "zstd" {
+                "zstd packs most, for more CPU"
+            } else {
+                "lz4 costs little CPU"
+            }
         ),
         "Kafka documentation: Producer Configs, compression.type",
     );

@@ -5,7 +5,7 @@ use klamm_contract::{Consistency, Layer, Retention, TopicPromise};
 use super::{Setting, Settings};
 use crate::copies::Copies;
 use crate::sizing::Sizing;
-use crate::spec::{Retain, TopicSpec};
+use crate::spec::{Retain, Timestamps, TopicSpec};
 use crate::text;
 
 /// Kafka's default: 1 MiB and a log entry's 12 bytes.
@@ -102,6 +102,14 @@ pub(crate) fn topic(
     };
     s.set("unclean.leader.election.enable", "false", unclean, "KIP-106");
     retention(&mut s, spec, promise.partitions);
+    if spec.timestamps == Timestamps::Append {
+        s.set(
+            "message.timestamp.type",
+            "LogAppendTime",
+            "timestamps: append, the broker's clock decides retention and windows",
+            "KIP-32",
+        );
+    }
     s.set(
         "max.message.bytes",
         promise.max_message_bytes,

@@ -6,8 +6,16 @@ use crate::spec::Retain;
 use crate::text;
 
 /// A record stays up to retention + the time that its segment is open: segments are deleted whole. Before compression;
-/// indexes and compaction slack come on top.
-pub(crate) fn disk(retain: &Retain, load: Load, segments: Segments, partitions: u32, copies: u32) -> Disk {
+/// indexes come on top. `values` is one record of each key, where their number is known: a compacted log is cleaned when half
+/// of it is old, so it is twice that and the open segments.
+pub(crate) fn disk(
+    retain: &Retain,
+    load: Load,
+    segments: Segments,
+    partitions: u32,
+    copies: u32,
+    values: Option<u64>,
+) -> Disk {
     let (one, because) = match retain {
         Retain::Time(time) => {
             let held_ms = u128::from(time.millis()) + u128::from(segments.ms);
@@ -28,6 +36,18 @@ pub(crate) fn disk(retain: &Retain, load: Load, segments: Segments, partitions: 
         Retain::Forever => {
             let a_day = u128::from(load.bytes_per_second) * 86_400;
             (None, format!("nothing is deleted: grows by {} a day", text::bytes(a_day)))
+        }
+        Retain::Compact if values.is_some() => {
+            let values = u128::from(values.unwrap_or(0));
+            let open = u128::from(segments.bytes.min(values as u64 + 1)) * u128::from(partitions);
+            let one = values * 2 + open;
+            let because = format!(
+                "one record of each key = {} x 2 until half is cleaned + {} of open segments = {}",
+                text::bytes(values),
+                text::bytes(open),
+                text::bytes(one)
+            );
+            (Some(one), because)
         }
         Retain::Compact => {
             (None, "depends on the number of keys: one record each, and what is not cleaned yet".to_owned())

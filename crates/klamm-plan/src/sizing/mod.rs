@@ -1,12 +1,14 @@
 //! How many partitions, and how much disk.
 
 mod disk;
+mod keeping_up;
 mod partitions;
 
 use klamm_contract::Order;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::disk::disk;
+pub(crate) use self::keeping_up::keeping_up;
 pub(crate) use self::partitions::partitions;
 use crate::spec::{Factor, PerSecond, WorkSpec, WriteSpec};
 
@@ -74,6 +76,15 @@ impl Load {
             peak_records_per_second: peak_bytes_per_second.div_ceil(record),
         }
     }
+
+    /// The same after it has grown.
+    pub(crate) fn grown(self, growth: &Factor) -> Load {
+        Load {
+            bytes_per_second: times(self.bytes_per_second, growth),
+            peak_bytes_per_second: times(self.peak_bytes_per_second, growth),
+            peak_records_per_second: times(self.peak_records_per_second, growth),
+        }
+    }
 }
 
 fn times(value: u64, factor: &Factor) -> u64 {
@@ -101,4 +112,6 @@ pub(crate) struct Demand<'a> {
     pub(crate) asked: Option<u32>,
     /// The number that the live topic has.
     pub(crate) live: Option<u32>,
+    /// How much more is written in the end.
+    pub(crate) growth: Factor,
 }

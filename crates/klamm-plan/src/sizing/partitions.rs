@@ -21,7 +21,7 @@ pub(crate) struct Refusal {
 
 /// Partitions, what each demand needs, and how that became the number.
 pub(crate) fn partitions(demand: &Demand<'_>) -> Result<(u32, Vec<Need>, String), Refusal> {
-    let load = Load::of(demand.write);
+    let load = Load::of(demand.write).grown(&demand.growth);
     let mut needs = vec![write_need(demand, load)];
     needs.extend(demand.groups.iter().map(|(group, work)| {
         let mean = mean_work_micros(work);
@@ -66,10 +66,15 @@ type Asked = (String, u64, String, bool);
 fn write_need(demand: &Demand<'_>, load: Load) -> Asked {
     let needed = load.peak_bytes_per_second.div_ceil(PARTITION_BYTES_PER_SECOND).max(1);
     let because = format!(
-        "{}{} x {} = {}/s at the peak, at {}/s a partition (a guess)",
+        "{}{} x {}{} = {}/s at the peak, at {}/s a partition (a guess)",
         demand.write.rate,
         if demand.write.assumed { " (assumed)" } else { "" },
         demand.write.peak,
+        if demand.growth.thousandths() == 1_000 {
+            String::new()
+        } else {
+            format!(" x {} growth", demand.growth)
+        },
         text::bytes(load.peak_bytes_per_second.into()),
         text::bytes(PARTITION_BYTES_PER_SECOND.into())
     );
@@ -142,8 +147,17 @@ mod tests {
         let work = spec.consumers[0].work.as_ref().map(|work| ("g", work));
         let write = &spec.topics[0].write;
         let groups = work.into_iter().collect();
-        partitions(&Demand { topic: "t", order, write, groups, brokers, asked: None, live: None })
-            .map(|found| found.0)
+        partitions(&Demand {
+            topic: "t",
+            order,
+            write,
+            groups,
+            brokers,
+            asked: None,
+            live: None,
+            growth: spec.topics[0].growth.clone(),
+        })
+        .map(|found| found.0)
     }
 
     #[test]

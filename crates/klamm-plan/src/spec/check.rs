@@ -1,19 +1,20 @@
 //! From what is written to what is meant: defaults, and everything that a single field cannot know.
 
+mod cluster;
+mod readers;
+
 use std::collections::BTreeMap;
 
-use klamm_contract::{Consistency, Delivery, Order, Survive};
+use klamm_contract::{Consistency, Order, Survive};
 use klamm_kafka::{check_topic_name, topic_names_collide};
 
-use super::decode::{Context, Decode, Spanned};
-use super::raw::{
-    ClusterOrFile, RawCluster, RawClusterFile, RawConsumer, RawSasl, RawSpec, RawSurvive, RawTls, RawTopic,
-    RawWrite,
-};
+use self::cluster::resolve;
+use self::readers::{Names, check_consumer, check_quota, check_recovery, check_streams};
+use super::decode::{Context, Named, Spanned, Word};
+use super::raw::{RawEnvironment, RawKeys, RawSpec, RawSurvive, RawTopic, RawWrite};
 use super::units::{ByteSize, Duration, Factor, PerSecond, Rate, Retain};
 use super::{
-    ClusterSpec, ConsumerSpec, EnvironmentSpec, SaslSpec, SecretRef, SecuritySpec, Spec, Start, TlsSpec,
-    TopicSpec, WorkSpec, WriteSpec, yaml,
+    ConsumerSpec, EnvironmentSpec, Insisted, KeysSpec, QuotaSpec, Spec, StreamsSpec, TopicSpec, WriteSpec,
 };
 use crate::Span;
 use crate::text::nearest;
@@ -50,14 +51,58 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
         .into_iter()
         .map(|(group, consumer)| check_consumer(group, consumer, &known, cx))
         .collect();
+    let writes = raw.writes.unwrap_or_default();
+    for name in &writes {
+        if let Err(error) = check_topic_name(&name.value) {
+            cx.error("bad-topic-name", name.span, format!("{:?}: {error}", name.value));
+        }
+    }
     let owned: Vec<&str> = topics.iter().map(|topic| topic.name.value.as_str()).collect();
+    let writable: Vec<&str> =
+        owned.iter().copied().chain(writes.iter().map(|name| name.value.as_str())).collect();
+    let names = Names { readable: &known, writable: &writable };
+    let streams: Vec<StreamsSpec> = raw
+        .streams
+        .map_or(Vec::new(), |named| named.0)
+        .into_iter()
+        .map(|(application, streams)| check_streams(application, streams, &names, cx))
+        .collect();
+    let quota = raw.quota.map_or_else(QuotaSpec::default, |quota| check_quota(quota.value, cx));
+    let recovery = raw.recovery.and_then(|recovery| check_recovery(recovery, files, cx));
+    let principal = raw.principal.map(|principal| check_principal(principal, cx));
+    let environments = check_environments(raw.environments, &owned, files, cx);
+    let profile = raw.profile.map_or_else(Default::default, |word| word.0);
+    let service = raw.service.value.clone();
+    Some(Spec {
+        file: cx.file.clone(),
+        service: raw.service,
+        profile,
+        cluster,
+        topics,
+        uses,
+        writes,
+        consumers,
+        streams,
+        principal: principal.unwrap_or_else(|| format!("User:{service}")),
+        quota,
+        recovery,
+        environments,
+    })
+}
+
+fn check_environments(
+    raw: Option<Named<RawEnvironment>>,
+    owned: &[&str],
+    files: &BTreeMap<String, String>,
+    cx: &mut Context,
+) -> Vec<EnvironmentSpec> {
     let mut environments = Vec::new();
-    for (name, environment) in raw.environments.map_or(Vec::new(), |named| named.0) {
+    for (name, environment) in raw.map_or(Vec::new(), |named| named.0) {
         let cluster = environment.cluster.and_then(|cluster| resolve(cluster, files, cx));
         let mut rates = Vec::new();
         for (topic, rate) in environment.rates.map_or(Vec::new(), |named| named.0) {
             if !owned.contains(&topic.value.as_str()) {
-                unknown_topic(&topic, &owned, "no topic of this service", cx);
+                unknown_topic(&topic, owned, "no topic of this service", cx);
             }
             positive(rate.rate.as_ref(), cx);
             at_least_one(rate.peak.as_ref(), cx);
@@ -70,17 +115,68 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
             rates,
         });
     }
-    let profile = raw.profile.map_or_else(Default::default, |word| word.0);
-    Some(Spec {
-        file: cx.file.clone(),
-        service: raw.service,
-        profile,
-        cluster,
-        topics,
-        uses,
-        consumers,
-        environments,
+    environments
+}
+
+/// `User:name`; Kafka's own authorizer knows no other kind.
+fn check_principal(principal: Spanned<String>, cx: &mut Context) -> String {
+    if principal.value.strip_prefix("User:").is_none_or(str::is_empty) {
+        let message = format!("{:?} is no principal", principal.value);
+        cx.error("bad-principal", principal.span, message).help =
+            Some("write it like User:orders".to_owned());
+    }
+    principal.value
+}
+
+fn word_or<T: Copy + Default>(word: Option<Spanned<Word<T>>>, otherwise: Span) -> Spanned<T> {
+    word.map_or(Spanned { value: T::default(), span: otherwise }, |word| Spanned {
+        value: word.value.0,
+        span: word.span,
     })
+}
+
+fn insisted(settings: Option<Named<Spanned<String>>>) -> Vec<Insisted> {
+    let settings = settings.map_or(Vec::new(), |named| named.0);
+    settings.into_iter().map(|(name, value)| Insisted { name, value }).collect()
+}
+
+fn check_keys(topic: &str, raw: Spanned<RawKeys>, keyed: bool, cx: &mut Context) -> KeysSpec {
+    let Spanned { value: raw, span } = raw;
+    if !keyed {
+        cx.error("keys-without-key", span, format!("{topic}: keys are described, but there is no key"))
+            .help = Some("name the field that is the key".to_owned());
+    }
+    if let Some(distinct) = raw.distinct.as_ref().filter(|distinct| distinct.value.count() == 0) {
+        cx.error("bad-count", distinct.span, format!("{topic}: a topic with a key has at least 1"));
+    }
+    if let (Some(distinct), Some(hottest)) = (&raw.distinct, &raw.hottest) {
+        // The most used of n keys has at least 1/n.
+        let least = 100_000 / distinct.value.count().max(1);
+        if hottest.value.thousandths() < least {
+            let message = format!(
+                "{topic}: of {} keys the most used one has at least {}.{:03}%, not {}",
+                distinct.value,
+                least / 1_000,
+                least % 1_000,
+                hottest.value
+            );
+            cx.error("bad-keys", hottest.span, message);
+        }
+    }
+    if let (None, Some(alone)) = (&raw.within, &raw.within_distinct) {
+        cx.error(
+            "bad-keys",
+            alone.span,
+            format!("{topic}: within_distinct counts the values of within, which is not given"),
+        );
+    }
+    let within_distinct = raw.within_distinct.map(|count| count.value);
+    KeysSpec {
+        span,
+        distinct: raw.distinct.map(|count| count.value),
+        hottest: raw.hottest.map(|share| share.value),
+        within: raw.within.map(|within| (within.value, within_distinct)),
+    }
 }
 
 fn language(klamm: &Spanned<u32>, cx: &mut Context) {
@@ -89,121 +185,6 @@ fn language(klamm: &Spanned<u32>, cx: &mut Context) {
             format!("this is klamm: {}, this version of klamm reads klamm: {LANGUAGE}", klamm.value);
         cx.error("unknown-version", klamm.span, message).help = Some("use a klamm that knows it".to_owned());
     }
-}
-
-fn resolve(
-    cluster: ClusterOrFile,
-    files: &BTreeMap<String, String>,
-    cx: &mut Context,
-) -> Option<ClusterSpec> {
-    let file = match cluster {
-        ClusterOrFile::Here(raw) => return Some(check_cluster(*raw, cx)),
-        ClusterOrFile::File(file) => file,
-    };
-    let Some(text) = files.get(&file.value) else {
-        cx.error("missing-file", file.span, format!("the cluster file {:?} could not be read", file.value))
-            .help = Some("it is looked for beside the spec".to_owned());
-        return None;
-    };
-    let mut inner = Context { file: file.value.clone(), diagnostics: Vec::new() };
-    let node = yaml::parse(&file.value, text, &mut inner.diagnostics);
-    let cluster = node.and_then(|node| RawClusterFile::decode(&node, &mut inner)).map(|raw| {
-        language(&raw.klamm, &mut inner);
-        check_cluster(raw.cluster, &mut inner)
-    });
-    for diagnostic in inner.diagnostics {
-        cx.diagnostics.push(diagnostic.also(&cx.file, file.span, "named here"));
-    }
-    cluster
-}
-
-fn check_cluster(raw: Spanned<RawCluster>, cx: &mut Context) -> ClusterSpec {
-    let Spanned { value: raw, span } = raw;
-    let bootstrap = raw.bootstrap.unwrap_or_default();
-    for address in &bootstrap {
-        if !is_address(&address.value) {
-            cx.error("bad-address", address.span, format!("{:?} is no address", address.value)).help =
-                Some("write host:port, like localhost:9092".to_owned());
-        }
-    }
-    if let Some(brokers) = raw.brokers.as_ref().filter(|brokers| brokers.value == 0) {
-        cx.error("no-brokers", brokers.span, "a cluster has at least 1 broker");
-    }
-    let racks = raw.racks.map(|racks| {
-        for (at, rack) in racks.value.iter().enumerate() {
-            if let Some(first) = racks.value[..at].iter().find(|other| other.value == rack.value) {
-                let file = cx.file.clone();
-                let diagnostic =
-                    cx.error("duplicate-rack", rack.span, format!("rack {:?} is named twice", rack.value));
-                *diagnostic = diagnostic.clone().also(&file, first.span, "first named here");
-            }
-        }
-        Spanned {
-            value: racks.value.into_iter().map(|rack| rack.value).collect::<Vec<_>>(),
-            span: racks.span,
-        }
-    });
-    if let (Some(brokers), Some(racks)) = (&raw.brokers, &racks)
-        && racks.value.len() > brokers.value as usize
-    {
-        let message =
-            format!("{} racks cannot each have one of {} brokers", racks.value.len(), brokers.value);
-        cx.error("more-racks-than-brokers", racks.span, message);
-    }
-    let security = raw.security.map_or_else(SecuritySpec::default, |security| SecuritySpec {
-        tls: security.tls.map(|tls| check_tls(tls, cx)),
-        sasl: security.sasl.and_then(|sasl| check_sasl(sasl, cx)),
-    });
-    ClusterSpec {
-        file: cx.file.clone(),
-        span,
-        bootstrap: bootstrap.into_iter().map(|address| address.value).collect(),
-        brokers: raw.brokers,
-        racks,
-        security,
-    }
-}
-
-/// `host:port` or `[v6]:port`.
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        let plain = !host.contains([':', '/', ' ', '@']);
-        let v6 = host.starts_with('[') && host.ends_with(']');
-        !host.is_empty() && (plain || v6) && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
-}
-
-fn check_tls(raw: RawTls, cx: &mut Context) -> TlsSpec {
-    let alone = match (&raw.cert, &raw.key) {
-        (Some(cert), None) => Some((cert.span, "cert without key")),
-        (None, Some(key)) => Some((key.span, "key without cert")),
-        _ => None,
-    };
-    if let Some((span, what)) = alone {
-        cx.error("incomplete-tls", span, what).help =
-            Some("a client certificate needs both cert and key".to_owned());
-    }
-    let client = raw.cert.zip(raw.key).map(|(cert, key)| (cert.value, key.value));
-    TlsSpec { ca: raw.ca.map(|ca| ca.value), client }
-}
-
-fn check_sasl(raw: Spanned<RawSasl>, cx: &mut Context) -> Option<SaslSpec> {
-    let Spanned { value: raw, span } = raw;
-    let password = match (raw.password_file, raw.password_env) {
-        (Some(file), None) => SecretRef::File(file.value),
-        (None, Some(env)) => SecretRef::Env(env.value),
-        (Some(_), Some(env)) => {
-            cx.error("two-passwords", env.span, "password_file and password_env are both given").help =
-                Some("remove one of them".to_owned());
-            return None;
-        }
-        (None, None) => {
-            cx.error("missing-field", span, "sasl has no password").help =
-                Some("add password_file or password_env".to_owned());
-            return None;
-        }
-    };
-    Some(SaslSpec { mechanism: raw.mechanism.value.0, username: raw.username.value, password })
 }
 
 fn names(topics: &[TopicSpec], uses: &[Spanned<String>], cx: &mut Context) {
@@ -260,7 +241,15 @@ fn check_topic(name: Spanned<String>, raw: RawTopic, cx: &mut Context) -> TopicS
             *diagnostic = diagnostic.clone().also(&file, order.span, "global order asked for here");
         }
     }
+    let keys = raw.keys.map(|keys| check_keys(&name.value, keys, key.is_some(), cx));
+    at_least_one(raw.growth.as_ref(), cx);
     TopicSpec {
+        produce: raw.produce.map_or_else(Default::default, |word| word.0),
+        keys,
+        growth: raw.growth.map_or_else(|| Factor::literal("1x", 1_000), |growth| growth.value),
+        timestamps: raw.timestamps.map_or_else(Default::default, |word| word.0),
+        settings: insisted(raw.settings),
+        producer: insisted(raw.producer),
         consistency: raw.consistency.map_or(Consistency::Strong, |word| word.0),
         survive: check_survive(raw.survive, name.span, cx),
         write: check_write(&name, raw.write, cx),
@@ -370,46 +359,6 @@ fn at_least_one(peak: Option<&Spanned<Factor>>, cx: &mut Context) {
             peak.span,
             format!("the peak is {} of the mean rate, it is at least 1x", peak.value),
         );
-    }
-}
-
-fn check_consumer(
-    group: Spanned<String>,
-    raw: RawConsumer,
-    known: &[&str],
-    cx: &mut Context,
-) -> ConsumerSpec {
-    if group.value.trim().is_empty() {
-        cx.error("empty-name", group.span, "a consumer group needs a name");
-    }
-    if raw.reads.value.is_empty() {
-        cx.error("reads-nothing", raw.reads.span, format!("group {:?} reads no topic", group.value));
-    }
-    for (at, topic) in raw.reads.value.iter().enumerate() {
-        if !known.contains(&topic.value.as_str()) {
-            unknown_topic(topic, known, "neither owned nor used by this service", cx);
-        }
-        if raw.reads.value[..at].iter().any(|other| other.value == topic.value) {
-            cx.error(
-                "duplicate-read",
-                topic.span,
-                format!("group {:?} reads {:?} twice", group.value, topic.value),
-            );
-        }
-    }
-    let work = raw.work.map(|Spanned { value: work, span }| {
-        if work.p50.value.micros() > work.p99.value.micros() {
-            let message = format!("p50 ({}) is longer than p99 ({})", work.p50.value, work.p99.value);
-            cx.error("bad-work", span, message);
-        }
-        WorkSpec { span, p50: work.p50.value, p99: work.p99.value }
-    });
-    ConsumerSpec {
-        group,
-        reads: raw.reads.value,
-        delivery: raw.delivery.map_or(Delivery::AtLeastOnce, |word| word.0),
-        work,
-        start: raw.start.map_or(Start::Earliest, |word| word.0),
     }
 }
 

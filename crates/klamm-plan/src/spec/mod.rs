@@ -8,15 +8,18 @@ mod decode;
 mod raw;
 mod set;
 mod units;
+mod words;
 mod yaml;
 
 use std::collections::BTreeMap;
 
 use klamm_contract::{Consistency, Delivery, Order, Profile, Survive};
+use klamm_kafka::Version;
 
 pub use self::decode::Spanned;
 pub use self::set::SpecSet;
-pub use self::units::{ByteSize, Duration, Factor, PerSecond, Rate, Retain, UnitError};
+pub use self::units::{ByteSize, Count, Duration, Factor, PerSecond, Percent, Rate, Retain, UnitError};
+pub use self::words::{ClusterKind, Effect, Membership, Produce, Protocol, Timestamps};
 use crate::{Diagnostic, Span};
 
 /// What one service needs, checked.
@@ -35,8 +38,18 @@ pub struct Spec {
     pub topics: Vec<TopicSpec>,
     /// Topics that others own.
     pub uses: Vec<Spanned<String>>,
+    /// Topics of others that it writes to.
+    pub writes: Vec<Spanned<String>>,
     /// Consumer groups, as written.
     pub consumers: Vec<ConsumerSpec>,
+    /// Kafka Streams applications, as written.
+    pub streams: Vec<StreamsSpec>,
+    /// Who it is to the cluster: `User:orders`.
+    pub principal: String,
+    /// What it may take of each broker.
+    pub quota: QuotaSpec,
+    /// What is left when the cluster is lost.
+    pub recovery: Option<RecoverySpec>,
     /// Environments, as written.
     pub environments: Vec<EnvironmentSpec>,
 }
@@ -57,6 +70,103 @@ pub struct ClusterSpec {
     pub racks: Option<Spanned<Vec<String>>>,
     /// How clients connect.
     pub security: SecuritySpec,
+    /// Who runs it.
+    pub kind: ClusterKind,
+    /// Version of Kafka, when it is given.
+    pub version: Option<Version>,
+    /// Version to upgrade to.
+    pub upgrade: Option<Version>,
+    /// Controllers, when they are given.
+    pub controllers: Option<u32>,
+    /// What one broker has.
+    pub machine: MachineSpec,
+}
+
+/// What one broker has, as far as somebody said.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct MachineSpec {
+    /// Disk for logs.
+    pub disk: Option<ByteSize>,
+    /// Memory.
+    pub memory: Option<ByteSize>,
+    /// Network each way, bytes a second.
+    pub network: Option<Rate>,
+}
+
+/// What a service may take of each broker, in bytes a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QuotaSpec {
+    /// `producer_byte_rate`.
+    pub write: Option<u64>,
+    /// `consumer_byte_rate`.
+    pub read: Option<u64>,
+}
+
+/// What is left when the whole cluster is lost.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RecoverySpec {
+    /// Where it was written.
+    pub span: Span,
+    /// The newest records that may be lost, as time.
+    pub rpo: Spanned<Duration>,
+    /// The time in which the service works again.
+    pub rto: Duration,
+    /// The second cluster.
+    pub to: ClusterSpec,
+    /// Name of this cluster there.
+    pub alias: String,
+    /// Bytes a second between the clusters.
+    pub link: Option<Spanned<Rate>>,
+}
+
+/// A Kafka Streams application, defaults filled in.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StreamsSpec {
+    /// `application.id`.
+    pub application: Spanned<String>,
+    /// Topics that it reads.
+    pub reads: Vec<Spanned<String>>,
+    /// Topics that it writes.
+    pub writes: Vec<Spanned<String>>,
+    /// How often a record may have an effect.
+    pub delivery: Delivery,
+    /// State of all instances together.
+    pub state: Option<ByteSize>,
+    /// Copies of the state that stand by.
+    pub standbys: Spanned<u32>,
+    /// Processes.
+    pub instances: u32,
+    /// Threads in each.
+    pub threads: u32,
+    /// Where the state is kept.
+    pub state_dir: String,
+}
+
+/// How many keys there are and how unevenly they are used.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct KeysSpec {
+    /// Where it was written.
+    pub span: Span,
+    /// Different keys.
+    pub distinct: Option<Count>,
+    /// Share of the most used one.
+    pub hottest: Option<Percent>,
+    /// Field inside the key that would spread it, and how many values it has for one key.
+    pub within: Option<(String, Option<Count>)>,
+}
+
+/// A setting that the spec insists on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Insisted {
+    /// Kafka's name.
+    pub name: Spanned<String>,
+    /// Its value.
+    pub value: Spanned<String>,
 }
 
 /// How clients connect. The default is in clear and without a name.
@@ -131,6 +241,18 @@ pub struct TopicSpec {
     pub retain: Spanned<Retain>,
     /// Number of partitions, when it is given.
     pub partitions: Option<Spanned<u32>>,
+    /// What producers are tuned for.
+    pub produce: Produce,
+    /// What is known of its keys.
+    pub keys: Option<KeysSpec>,
+    /// How much more is written in the end.
+    pub growth: Factor,
+    /// Which time a record carries.
+    pub timestamps: Timestamps,
+    /// Topic settings that are insisted on.
+    pub settings: Vec<Insisted>,
+    /// Producer settings that are insisted on.
+    pub producer: Vec<Insisted>,
 }
 
 /// How much is written to a topic.
@@ -165,6 +287,22 @@ pub struct ConsumerSpec {
     pub work: Option<WorkSpec>,
     /// Where a group without commits starts.
     pub start: Start,
+    /// Where the results of the work go.
+    pub effect: Spanned<Effect>,
+    /// Processes, when they are given.
+    pub instances: Option<Spanned<u32>>,
+    /// Threads in each.
+    pub threads: u32,
+    /// Whether members keep their name over a restart; `None` leaves it to whoever runs them.
+    pub membership: Option<Membership>,
+    /// Who assigns partitions.
+    pub protocol: Spanned<Protocol>,
+    /// The longest time that it may be away.
+    pub outage: Option<Spanned<Duration>>,
+    /// How far behind it may be.
+    pub lag: Duration,
+    /// Settings that are insisted on.
+    pub settings: Vec<Insisted>,
 }
 
 /// How long the work on one record takes.
@@ -228,8 +366,9 @@ pub fn needs(file_name: &str, text: &str) -> Vec<String> {
     let mut cx = decode::Context { file: file_name.to_owned(), diagnostics: Vec::new() };
     let Some(raw) = read(text, &mut cx) else { return Vec::new() };
     let environments = raw.environments.into_iter().flat_map(|named| named.0);
-    let clusters =
-        raw.cluster.into_iter().chain(environments.filter_map(|(_, environment)| environment.cluster));
+    let second = raw.recovery.map(|recovery| recovery.value.to.value);
+    let clusters = raw.cluster.into_iter().chain(second);
+    let clusters = clusters.chain(environments.filter_map(|(_, environment)| environment.cluster));
     let mut files: Vec<String> = clusters
         .filter_map(|cluster| match cluster {
             raw::ClusterOrFile::File(file) => Some(file.value),

@@ -8,9 +8,9 @@ use klamm_contract::{Consistency, Delivery, Order, Profile};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Context, Decode, Named, Spanned, Word, Words, record};
-use super::units::{ByteSize, Duration, Factor, Rate, Retain};
+use super::units::{ByteSize, Count, Duration, Factor, Percent, Rate, Retain};
 use super::yaml::{Kind, Node};
-use super::{Mechanism, Start};
+use super::{ClusterKind, Effect, Mechanism, Membership, Produce, Protocol, Start, Timestamps};
 
 record! {
     /// What a service needs from Kafka.
@@ -28,8 +28,18 @@ record! {
         topics: Option<Named<RawTopic>>,
         /// Topics that others own and this service reads.
         uses: Option<Vec<Spanned<String>>>,
+        /// Topics that others own and this service writes to.
+        writes: Option<Vec<Spanned<String>>>,
         /// Consumer groups of this service, by group id.
         consumers: Option<Named<RawConsumer>>,
+        /// Kafka Streams applications of this service, by application id.
+        streams: Option<Named<RawStreams>>,
+        /// Who the service is to the cluster. Default: User: and the service's name.
+        principal: Option<Spanned<String>>,
+        /// What the service may take of each broker.
+        quota: Option<Spanned<RawQuota>>,
+        /// What is to be left when the whole cluster is lost.
+        recovery: Option<Spanned<RawRecovery>>,
         /// Where else it runs, by name. An environment varies cluster, rates and profile, nothing else.
         environments: Option<Named<RawEnvironment>>,
     }
@@ -58,6 +68,29 @@ record! {
         racks: Option<Spanned<Vec<Spanned<String>>>>,
         /// How clients connect; without it: in clear and without a name.
         security: Option<RawSecurity>,
+        /// Who runs it, and so which layers can be set. Default: self.
+        kind: Option<Word<ClusterKind>>,
+        /// Version of Kafka: 3.9, 4.0 … Default: 4.3.
+        version: Option<Spanned<String>>,
+        /// The version to upgrade to; the plan then has the steps.
+        upgrade: Option<Spanned<String>>,
+        /// Number of controllers, apart from the brokers. Default: 3.
+        controllers: Option<Spanned<u32>>,
+        /// What one broker has.
+        machine: Option<Spanned<RawMachine>>,
+    }
+}
+
+record! {
+    /// What one broker has. Capacity is planned against it.
+    #[schemars(rename = "Machine")]
+    struct RawMachine {
+        /// Disk for logs.
+        disk: Option<Spanned<ByteSize>>,
+        /// Memory.
+        memory: Option<Spanned<ByteSize>>,
+        /// Network, each way.
+        network: Option<Spanned<Rate>>,
     }
 }
 
@@ -118,6 +151,33 @@ record! {
         retain: Option<Spanned<Retain>>,
         /// Number of partitions, when the planner's is not wanted.
         partitions: Option<Spanned<u32>>,
+        /// What producers are tuned for: durable (default), throughput, low_latency. None loses records.
+        produce: Option<Word<Produce>>,
+        /// How many keys there are and how unevenly they are used.
+        keys: Option<Spanned<RawKeys>>,
+        /// How much more is written in the end: partitions are planned for it. Default: 1x.
+        growth: Option<Spanned<Factor>>,
+        /// Which time a record carries: create (default, the producer's clock) or append (the broker's).
+        timestamps: Option<Word<Timestamps>>,
+        /// Topic settings that are insisted on, by Kafka's names. What breaks the contract is refused.
+        settings: Option<Named<Spanned<String>>>,
+        /// Producer settings that are insisted on, by Java's names. What breaks the contract is refused.
+        producer: Option<Named<Spanned<String>>>,
+    }
+}
+
+record! {
+    /// How many keys there are and how unevenly they are used.
+    #[schemars(rename = "Keys")]
+    struct RawKeys {
+        /// Different keys.
+        distinct: Option<Spanned<Count>>,
+        /// Share of all records that the most used key has.
+        hottest: Option<Spanned<Percent>>,
+        /// Field inside the key that would spread it: session_id inside user_id.
+        within: Option<Spanned<String>>,
+        /// Different values of that field for one key.
+        within_distinct: Option<Spanned<Count>>,
     }
 }
 
@@ -159,6 +219,73 @@ record! {
         work: Option<Spanned<RawWork>>,
         /// Where a group without commits starts: earliest (default) or latest.
         start: Option<Word<Start>>,
+        /// Where the results of the work go: database (default), kafka, http.
+        effect: Option<Spanned<Word<Effect>>>,
+        /// How many processes of the group run.
+        instances: Option<Spanned<u32>>,
+        /// Threads that work in each of them. Default: 1.
+        threads: Option<Spanned<u32>>,
+        /// Whether members keep their name over a restart: dynamic or static.
+        membership: Option<Word<Membership>>,
+        /// Who assigns partitions: classic (the clients, default) or consumer (the broker, KIP-848).
+        protocol: Option<Spanned<Word<Protocol>>>,
+        /// The longest time that the group may be away and still miss nothing.
+        outage: Option<Spanned<Duration>>,
+        /// How far behind the group may be before somebody is called. Default: 5 min.
+        lag: Option<Spanned<Duration>>,
+        /// Consumer settings that are insisted on, by Java's names. What breaks the contract is refused.
+        settings: Option<Named<Spanned<String>>>,
+    }
+}
+
+record! {
+    /// A Kafka Streams application.
+    #[schemars(rename = "Streams")]
+    struct RawStreams {
+        /// Topics that it reads, owned or used by this service.
+        reads: Spanned<Vec<Spanned<String>>>,
+        /// Topics that it writes to, owned or written to by this service.
+        writes: Option<Spanned<Vec<Spanned<String>>>>,
+        /// How often a record may have an effect. Default: exactly_once.
+        delivery: Option<Word<Delivery>>,
+        /// State of all instances together.
+        state: Option<Spanned<ByteSize>>,
+        /// Copies of the state that stand by. Default: 1.
+        standbys: Option<Spanned<u32>>,
+        /// How many processes run. Default: 2.
+        instances: Option<Spanned<u32>>,
+        /// Threads in each of them. Default: 1.
+        threads: Option<Spanned<u32>>,
+        /// Where the state is kept. Default: /var/lib/kafka-streams.
+        state_dir: Option<Spanned<String>>,
+    }
+}
+
+record! {
+    /// What a service may take of each broker.
+    #[schemars(rename = "Quota")]
+    struct RawQuota {
+        /// Bytes that it may write to a broker in a second.
+        write: Option<Spanned<Rate>>,
+        /// Bytes that it may read from a broker in a second.
+        read: Option<Spanned<Rate>>,
+    }
+}
+
+record! {
+    /// What is to be left when the whole cluster is lost.
+    #[schemars(rename = "Recovery")]
+    struct RawRecovery {
+        /// The newest records that may be lost with the cluster, as time.
+        rpo: Spanned<Duration>,
+        /// The time in which the service works again.
+        rto: Spanned<Duration>,
+        /// The second cluster, or the file that describes it.
+        to: Spanned<ClusterOrFile>,
+        /// Name of this cluster in topics of the second one. Default: primary.
+        alias: Option<Spanned<String>>,
+        /// Bytes a second between the clusters.
+        link: Option<Spanned<Rate>>,
     }
 }
 
@@ -282,5 +409,77 @@ impl Words for Start {
     const WORDS: &'static [(&'static str, Self, &'static str)] = &[
         ("earliest", Start::Earliest, "At the oldest record that is there."),
         ("latest", Start::Latest, "At the records that come from now on."),
+    ];
+}
+
+impl Words for ClusterKind {
+    const NAME: &'static str = "kind";
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("self", ClusterKind::Own, "Every layer can be set."),
+        (
+            "strimzi",
+            ClusterKind::Strimzi,
+            "The Strimzi operator owns brokers, topics and users: they are written as its resources.",
+        ),
+        (
+            "msk",
+            ClusterKind::Msk,
+            "Amazon MSK: brokers are set by an MSK configuration, machines and controllers not at all.",
+        ),
+        (
+            "confluent-cloud",
+            ClusterKind::ConfluentCloud,
+            "Confluent Cloud: brokers, copies and some topic settings are not yours.",
+        ),
+    ];
+}
+
+impl Words for Produce {
+    const NAME: &'static str = "produce";
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("durable", Produce::Durable, "Nothing is lost, in batches of 5 ms."),
+        (
+            "throughput",
+            Produce::Throughput,
+            "The same with larger batches and zstd: more bytes a second, later.",
+        ),
+        ("low_latency", Produce::LowLatency, "The same without waiting for a batch: sooner, more requests."),
+    ];
+}
+
+impl Words for Timestamps {
+    const NAME: &'static str = "timestamps";
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("create", Timestamps::Create, "The producer's clock."),
+        ("append", Timestamps::Append, "The broker's clock."),
+    ];
+}
+
+impl Words for Effect {
+    const NAME: &'static str = "effect";
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("database", Effect::Database, "A store that can keep the offset beside the result."),
+        ("kafka", Effect::Kafka, "Topics of the same cluster."),
+        ("http", Effect::Http, "A call that cannot be taken back."),
+    ];
+}
+
+impl Words for Membership {
+    const NAME: &'static str = "membership";
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("dynamic", Membership::Dynamic, "A restart moves partitions."),
+        ("static", Membership::Static, "A restart within session.timeout.ms moves none (KIP-345)."),
+    ];
+}
+
+impl Words for Protocol {
+    const NAME: &'static str = "protocol";
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        (
+            "classic",
+            Protocol::Classic,
+            "The clients assign partitions, all of them stop meanwhile unless the assignor is cooperative.",
+        ),
+        ("consumer", Protocol::Consumer, "The broker assigns partitions, one by one (KIP-848, Kafka 4.0)."),
     ];
 }

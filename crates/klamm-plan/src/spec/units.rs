@@ -47,6 +47,20 @@ pub struct Factor {
     text: String,
 }
 
+/// A share: `3%`, `0.5%`.
+#[derive(Debug, Clone)]
+pub struct Percent {
+    thousandths: u64,
+    text: String,
+}
+
+/// How many: `1200`, `5M`.
+#[derive(Debug, Clone)]
+pub struct Count {
+    count: u64,
+    text: String,
+}
+
 /// How long records stay: `7d`, `500 GB`, `forever`, `compact`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Retain {
@@ -175,6 +189,43 @@ impl Factor {
     }
 }
 
+impl Percent {
+    /// Thousandths of a percent: `1.5%` is 1500.
+    pub fn thousandths(&self) -> u64 {
+        self.thousandths
+    }
+
+    /// The share of `value`, rounded up.
+    pub fn of(&self, value: u64) -> u64 {
+        let share = u128::from(value) * u128::from(self.thousandths);
+        u64::try_from(share.div_ceil(100_000)).unwrap_or(u64::MAX)
+    }
+
+    /// Reads `3%`.
+    pub fn parse(text: &str) -> Result<Self, UnitError> {
+        const EXAMPLES: &str = "3%, 0.5%";
+        let thousandths = quantity(text, &[("%", 1_000)], "share", EXAMPLES)?;
+        if thousandths > 100_000 {
+            return Err(UnitError::new(text, "share", "it is more than 100%", EXAMPLES));
+        }
+        Ok(Percent { thousandths, text: text.to_owned() })
+    }
+}
+
+impl Count {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Reads `5M`.
+    pub fn parse(text: &str) -> Result<Self, UnitError> {
+        let units = &[("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+        let count = quantity(text, units, "count", "1200, 200k, 5M")?;
+        Ok(Count { count, text: text.to_owned() })
+    }
+}
+
 impl Retain {
     /// Reads `7d`, `500 GB`, `forever` or `compact`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
@@ -251,7 +302,8 @@ fn quantity(text: &str, units: &[(&str, u64)], what: &str, examples: &'static st
 fn smallest(what: &str) -> &'static str {
     match what {
         "length of time" | "retention" => "microseconds",
-        "factor" => "thousandths",
+        "factor" | "share" => "thousandths",
+        "count" => "things",
         _ => "bytes",
     }
 }
@@ -317,6 +369,8 @@ unit!(
     ["20 MB/s", "5000 records/s"]
 );
 unit!(Duration, micros, r"^[0-9]+(\.[0-9]+)? ?(us|ms|s|min|h|d|w)$", "A length of time.", ["3 ms", "7d"]);
+unit!(Percent, thousandths, r"^[0-9]+(\.[0-9]+)? ?%$", "A share.", ["3%", "0.5%"]);
+unit!(Count, count, r"^[0-9]+(\.[0-9]+)? ?[kMG]?$", "How many.", ["1200", "5M"]);
 unit!(Factor, thousandths, r"^[0-9]+(\.[0-9]+)? ?x$", "A multiple.", ["3x", "1.5x"]);
 written!(
     Retain,
@@ -355,6 +409,13 @@ mod tests {
         assert_eq!(Duration::parse("7d").expect("a time").millis(), 604_800_000);
         assert_eq!(Duration::parse("0.1 ms").expect("a time").micros(), 100);
         assert_eq!(Factor::parse("1.25x").expect("a factor").thousandths(), 1_250);
+        assert_eq!(Percent::parse("1.5%").expect("a share").of(1_000), 15);
+        assert_eq!(Percent::parse("0.1%").expect("a share").of(1), 1);
+        assert_eq!(Count::parse("1.2M").expect("a count").count(), 1_200_000);
+        assert_eq!(Count::parse("42").expect("a count").count(), 42);
+        assert!(
+            Percent::parse("101%").is_err() && Count::parse("1.5").is_err() && Count::parse("5 m").is_err()
+        );
         assert_eq!(Retain::parse("500 GB").expect("a retention").to_string(), "500 GB");
         assert_eq!(Retain::parse("compact"), Ok(Retain::Compact));
     }

@@ -62,7 +62,12 @@ fn an_unknown_field_names_its_place_its_nearest_and_what_is_allowed() {
         "klamm.yaml:5:5: unknown field \"consistancy\", did you mean \"consistency\"?"
     );
     let help = problems[0].help.as_deref();
-    assert_eq!(help, Some("allowed here: consistency, survive, key, order, write, retain, partitions"));
+    assert_eq!(
+        help,
+        Some(
+            "allowed here: consistency, survive, key, order, write, retain, partitions, produce, keys, growth, timestamps, settings, producer"
+        )
+    );
     let span = problems[0].span.expect("a place");
     assert_eq!(&text[span.start..span.end], "consistancy");
 }

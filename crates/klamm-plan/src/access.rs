@@ -1,0 +1,135 @@
+//! Who may do what: the least that each service needs, from what it reads and writes.
+
+use klamm_contract::Delivery;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Spec, StreamsSpec};
+
+/// What one service may do and take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPlan {
+    /// The service.
+    pub service: String,
+    /// Who it is to the cluster: `User:orders`.
+    pub principal: String,
+    /// What it is allowed, each with its reason.
+    pub grants: Vec<Grant>,
+    /// `producer_byte_rate` of each broker, when it is limited.
+    pub producer_byte_rate: Option<u64>,
+    /// `consumer_byte_rate` of each broker, when it is limited.
+    pub consumer_byte_rate: Option<u64>,
+}
+
+/// One allowance: an ACL of Kafka's, from any host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Grant {
+    /// `TOPIC`, `GROUP`, `TRANSACTIONAL_ID`, `CLUSTER`.
+    pub resource_type: String,
+    /// Name, or its beginning.
+    pub resource: String,
+    /// `LITERAL` or `PREFIXED`.
+    pub pattern: String,
+    /// `READ`, `WRITE`, `DESCRIBE`, `CREATE` …
+    pub operation: String,
+    /// Why.
+    pub reason: String,
+}
+
+struct Grants {
+    grants: Vec<Grant>,
+}
+
+impl Grants {
+    fn add(&mut self, what: (&str, &str, &str), operation: &str, reason: String) {
+        let (resource_type, resource, pattern) = what;
+        let grant = Grant {
+            resource_type: resource_type.to_owned(),
+            resource: resource.to_owned(),
+            pattern: pattern.to_owned(),
+            operation: operation.to_owned(),
+            reason,
+        };
+        let same = |other: &&Grant| {
+            (&other.resource_type, &other.resource, &other.pattern, &other.operation)
+                == (&grant.resource_type, &grant.resource, &grant.pattern, &grant.operation)
+        };
+        if self.grants.iter().find(same).is_none() {
+            self.grants.push(grant);
+        }
+    }
+
+    fn topic(&mut self, name: &str, operation: &str, reason: String) {
+        self.add(("TOPIC", name, "LITERAL"), operation, reason);
+    }
+}
+
+/// What `spec` needs. READ and WRITE imply DESCRIBE in Kafka's authorizer, so that is not said twice.
+pub(crate) fn access(spec: &Spec) -> AccessPlan {
+    let mut grants = Grants { grants: Vec::new() };
+    for topic in &spec.topics {
+        grants.topic(
+            &topic.name.value,
+            "WRITE",
+            "owns it and writes it; idempotent producers need no more since 3.0 (KIP-679)".to_owned(),
+        );
+        grants.topic(
+            &topic.name.value,
+            "DESCRIBE_CONFIGS",
+            "the durable producer looks at the floor before its first send".to_owned(),
+        );
+    }
+    for topic in &spec.writes {
+        grants.topic(&topic.value, "WRITE", "writes: says so".to_owned());
+    }
+    for consumer in &spec.consumers {
+        for topic in &consumer.reads {
+            grants.topic(&topic.value, "READ", format!("group {} reads it", consumer.group.value));
+        }
+        grants.add(
+            ("GROUP", &consumer.group.value, "LITERAL"),
+            "READ",
+            "joins the group and commits its offsets".to_owned(),
+        );
+        if consumer.delivery == Delivery::ExactlyOnce {
+            transactional(&mut grants, &consumer.group.value);
+        }
+    }
+    for streams in &spec.streams {
+        self::streams(&mut grants, streams);
+    }
+    AccessPlan {
+        service: spec.service.value.clone(),
+        principal: spec.principal.clone(),
+        grants: grants.grants,
+        producer_byte_rate: spec.quota.write,
+        consumer_byte_rate: spec.quota.read,
+    }
+}
+
+fn transactional(grants: &mut Grants, name: &str) {
+    for operation in ["WRITE", "DESCRIBE"] {
+        grants.add(
+            ("TRANSACTIONAL_ID", name, "PREFIXED"),
+            operation,
+            "its transactions are named after it".to_owned(),
+        );
+    }
+}
+
+fn streams(grants: &mut Grants, streams: &StreamsSpec) {
+    let application = streams.application.value.as_str();
+    for topic in &streams.reads {
+        grants.topic(&topic.value, "READ", format!("application {application} reads it"));
+    }
+    for topic in &streams.writes {
+        grants.topic(&topic.value, "WRITE", format!("application {application} writes it"));
+    }
+    for operation in ["CREATE", "READ", "WRITE", "DELETE", "DESCRIBE_CONFIGS"] {
+        let reason = "changelogs and repartition topics are named after the application".to_owned();
+        grants.add(("TOPIC", application, "PREFIXED"), operation, reason);
+    }
+    grants.add(("GROUP", application, "LITERAL"), "READ", "the application is a group".to_owned());
+    if streams.delivery == Delivery::ExactlyOnce {
+        transactional(grants, application);
+    }
+}
