@@ -180,7 +180,7 @@ impl Ci {
             }
         }
         let kafka = self.kafka()?;
-        kafka.raw(1)?.create_topic("outside", 1, 3, &[("min.insync.replicas", "2")])?;
+        kafka.raw(1)?.create_topic("outside", 12, 3, &[("min.insync.replicas", "2")])?;
         let bootstrap = kafka.bootstrap();
         // The target folder of the workspace: what is built for it need not be built again.
         let mut run =

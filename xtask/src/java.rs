@@ -40,6 +40,20 @@ impl Programs {
         Ok(Programs { jars, classes })
     }
 
+    /// A command that reads resources with Strimzi's model, whose libraries are others than Kafka's.
+    pub fn strimzi(root: &Path) -> Result<Command> {
+        let jars = Jars::ensure_strimzi()?;
+        let classes = paths::target().join("java-strimzi");
+        fs::create_dir_all(&classes)?;
+        let mut javac = Command::new("javac");
+        javac.args(["-cp", &jars.classpath(), "-d"]).arg(&classes);
+        run(javac.arg(root.join("tests/java/strimzi/CheckStrimzi.java")))
+            .context("cannot compile tests/java/strimzi")?;
+        let mut command = Command::new("java");
+        command.arg("-cp").arg(format!("{}:{}", classes.display(), jars.classpath())).arg("CheckStrimzi");
+        Ok(command)
+    }
+
     /// A command for one of them, or for a tool in Kafka's jars; the caller adds the arguments.
     pub fn java(&self, main_class: &str) -> Command {
         let mut command = Command::new("java");

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod ci;
+pub mod clients;
 pub mod java;
 pub mod kafka;
 pub mod paths;

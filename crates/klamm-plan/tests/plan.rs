@@ -4,6 +4,8 @@
 mod diffs;
 #[path = "plan/documents.rs"]
 mod documents;
+#[path = "plan/exports.rs"]
+mod exports;
 #[path = "plan/needs.rs"]
 mod needs;
 #[path = "plan/plans.rs"]

@@ -12,3 +12,4 @@ mod pages;
 mod readme;
 mod secured;
 mod up;
+mod versions;

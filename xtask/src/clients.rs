@@ -1,0 +1,59 @@
+//! Clients in other languages, each as its users install it: kafka-python and librdkafka by pip, KafkaJS by npm. They are
+//! fetched once into the cache.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::kafka::jars::run;
+use crate::paths;
+
+/// What pip installs: confluent-kafka is librdkafka; kafka-python reads lz4 and zstd with packages of their own.
+const PIP: [&str; 4] = ["kafka-python==3.0.12", "confluent-kafka==2.12.2", "lz4==4.4.5", "zstandard==0.25.0"];
+/// What npm installs.
+const NPM: &str = "kafkajs@2.2.4";
+
+/// The clients, installed.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    home: PathBuf,
+    programs: PathBuf,
+}
+
+impl Clients {
+    /// Installs what the cache does not have yet.
+    pub fn ensure(root: &Path) -> Result<Clients> {
+        let name = format!("clients-{}-{NPM}", PIP.join("-")).replace("==", "-");
+        let home = paths::cache().join(name);
+        fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+        // Several test programs may start at once: one fetches, the others wait.
+        let lock = File::create(home.join("lock"))?;
+        lock.lock().context("cannot lock the cache of clients")?;
+        if !home.join("complete").exists() {
+            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(home.join("python")))?;
+            run(Command::new(home.join("python/bin/pip")).args(["install", "-q"]).args(PIP))
+                .context("cannot install the Python clients")?;
+            let mut npm = Command::new("npm");
+            run(npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&home).arg(NPM))
+                .context("cannot install KafkaJS")?;
+            fs::write(home.join("complete"), "")?;
+        }
+        Ok(Clients { home, programs: root.join("tests/clients") })
+    }
+
+    /// A command that runs `program` of `tests/clients` with Python.
+    pub fn python(&self, program: &str) -> Command {
+        let mut command = Command::new(self.home.join("python/bin/python"));
+        command.arg(self.programs.join(program));
+        command
+    }
+
+    /// A command that runs `program` of `tests/clients` with Node.
+    pub fn node(&self, program: &str) -> Command {
+        let mut command = Command::new("node");
+        command.env("NODE_PATH", self.home.join("node_modules")).arg(self.programs.join(program));
+        command
+    }
+}
