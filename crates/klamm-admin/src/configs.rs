@@ -47,6 +47,14 @@ impl Admin {
         self.alter(Target::Broker(broker), changes).await
     }
 
+    /// Sets or, with `None`, unsets dynamic settings of all brokers at once.
+    pub async fn alter_all_brokers_configs(
+        &self,
+        changes: &[(String, Option<String>)],
+    ) -> Result<(), AdminError> {
+        self.alter(Target::AllBrokers, changes).await
+    }
+
     async fn alter(
         &self,
         target: Target<'_>,
@@ -55,6 +63,7 @@ impl Admin {
         let (kind, name) = match target {
             Target::Topic(topic) => (TOPIC, topic.to_owned()),
             Target::Broker(id) => (BROKER, id.to_string()),
+            Target::AllBrokers => (BROKER, String::new()),
         };
         let alterable = |(name, value): &(String, Option<String>)| {
             AlterableConfig::default()
@@ -70,10 +79,12 @@ impl Admin {
         let resource = &match target {
             Target::Topic(topic) => format!("topic {topic}"),
             Target::Broker(id) => format!("broker {id}"),
+            Target::AllBrokers => "all brokers".to_owned(),
         };
         self.retry(&format!("alter the configuration of {resource}"), Repeat::Always, || async move {
             let connection = match target {
                 Target::Topic(_) => self.cluster.controller().await?,
+                Target::AllBrokers => self.cluster.any().await?,
                 // A broker checks its own settings, and passes them on to the controller.
                 Target::Broker(id) => self.cluster.broker(id).await?,
             };
@@ -94,6 +105,7 @@ impl Admin {
 enum Target<'a> {
     Topic(&'a str),
     Broker(i32),
+    AllBrokers,
 }
 
 /// Effective settings of each named resource of one type, or why they were not told.

@@ -4,7 +4,8 @@ use klamm_kafka::ErrorCode;
 use klamm_wire::Connection;
 use klamm_wire::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use klamm_wire::protocol::messages::{
-    ConsumerGroupDescribeRequest, DescribeGroupsRequest, FindCoordinatorRequest, GroupId, OffsetFetchRequest,
+    ConsumerGroupDescribeRequest, DescribeGroupsRequest, FindCoordinatorRequest, GroupId, ListGroupsRequest,
+    OffsetFetchRequest,
 };
 use klamm_wire::protocol::protocol::StrBytes;
 
@@ -55,6 +56,24 @@ pub struct GroupMember {
 }
 
 impl Admin {
+    /// Names of all groups, sorted. Each broker knows those that it coordinates, so all of them are asked.
+    pub async fn list_groups(&self) -> Result<Vec<String>, AdminError> {
+        let mut names = std::collections::BTreeSet::new();
+        for id in self.cluster.view().brokers.keys().copied() {
+            let listed = self
+                .retry("list the groups", Repeat::Always, || async move {
+                    let answer = self.cluster.broker(id).await?.call(&ListGroupsRequest::default()).await?;
+                    let refused =
+                        |code| AdminError::kafka(code, None, "list groups", &format!("broker {id}"));
+                    ErrorCode::from(answer.error_code).ok().map_err(refused)?;
+                    Ok(answer.groups)
+                })
+                .await?;
+            names.extend(listed.iter().map(|group| group.group_id.0.to_string()));
+        }
+        Ok(names.into_iter().collect())
+    }
+
     /// Offsets that `group` has committed in `topics` (all topics when empty), sorted.
     pub async fn group_offsets(
         &self,

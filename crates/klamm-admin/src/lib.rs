@@ -7,6 +7,7 @@
 //! Every future may be dropped at any moment: a request that has left may still be carried out by the broker, and
 //! nothing else is left behind.
 
+mod access;
 mod append;
 mod cluster;
 mod configs;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use klamm_admin::{Admin, AdminError};
 use klamm_contract::facts::ClusterFacts;
 use klamm_contract::{Breach, keeps};
-use klamm_plan::{Change, ChangeKind, Conflict, Plan, Risk, diff};
+use klamm_plan::{
+    AccessFacts, Change, ChangeKind, Conflict, Plan, Risk, access_changes, broker_changes, diff,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::journal::{self, Journal, NewRun, Run, RunState};
@@ -33,8 +35,24 @@ pub struct ApplyOptions {
     pub data_loss: DataLoss,
     /// With the cluster's journal.
     pub journal: Journaling,
+    /// With layers beside topics.
+    pub layers: Layers,
     /// With copies that move: bytes per second that a broker may spend on it; `None` leaves it to the plan.
     pub throttle: Option<u64>,
+}
+
+/// Layers beside topics that are brought to the plan: others may own them, so nothing is changed unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Layers {
+    /// Access rules and quotas.
+    pub access: bool,
+    /// Broker settings that change while brokers run.
+    pub brokers: bool,
+}
+
+impl Layers {
+    /// Topics alone.
+    pub const NONE: Layers = Layers { access: false, brokers: false };
 }
 
 /// What to do with changes that delete records.
@@ -187,6 +205,7 @@ async fn prepare(
         return Err(kind);
     }
     receipt.unchanged = std::mem::take(&mut difference.unchanged);
+    receipt.remarks.clear();
     let readers: Vec<(&str, &[String])> = plan
         .consumers
         .iter()
@@ -209,7 +228,40 @@ async fn prepare(
     }
     let new: Vec<Change> = difference.changes.into_iter().filter(|change| !goes_on(change)).collect();
     changes.extend(new);
+    changes.extend(beside_topics(admin, plan, options.layers, facts, receipt).await?);
     with_losses(admin, &readers, changes, options).await
+}
+
+/// Changes of the layers that were asked for.
+async fn beside_topics(
+    admin: &Admin,
+    plan: &Plan,
+    layers: Layers,
+    facts: &ClusterFacts,
+    receipt: &mut Receipt,
+) -> Result<Vec<Change>, ApplyErrorKind> {
+    let mut changes = Vec::new();
+    if layers.access {
+        let mut live = AccessFacts { acls: admin.acls().await?, ..AccessFacts::default() };
+        for service in plan.access.iter().filter(|service| service.has_quota()) {
+            let user = service.principal.strip_prefix("User:").unwrap_or(&service.principal);
+            let quotas =
+                admin.quotas(user).await?.into_iter().map(|(name, rate)| (name, rate as u64)).collect();
+            live.quotas.insert(service.principal.clone(), quotas);
+        }
+        if live.acls.is_none() {
+            receipt.remarks.push(
+                "the brokers have no authorizer: access rules are not asked, and none was set".to_owned(),
+            );
+        }
+        changes.extend(access_changes(plan, &live));
+    }
+    if layers.brokers {
+        let (dynamic, restarts) = broker_changes(plan, facts);
+        changes.extend(dynamic);
+        receipt.remarks = restarts.into_iter().chain(std::mem::take(&mut receipt.remarks)).collect();
+    }
+    Ok(changes)
 }
 
 /// Sets the throttle of moves; refused at or below what is written meanwhile, since the copies would never catch up.

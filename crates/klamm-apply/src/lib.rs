@@ -17,9 +17,10 @@ mod receipt;
 mod saved;
 mod undo;
 
-pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, apply, apply_watched};
+pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Layers, Mode, apply, apply_watched};
 pub use doctor::{Check, DoctorReport, Outcome, doctor};
 pub use error::{ApplyError, ApplyErrorKind};
+pub use journal::TOPIC as JOURNAL_TOPIC;
 pub use loss::Loss;
 pub use maintenance::{Blocked, StopReport, can_stop, drain};
 pub use reassign::{Control, Progress};

@@ -167,6 +167,16 @@ impl Maker<'_> {
                 let (throttle, control) = (*throttle, self.control);
                 Mover { admin, topic, moves, throttle, control }.run().await?;
             }
+            ChangeKind::Allow { acl } => admin.create_acls(std::slice::from_ref(acl)).await?,
+            ChangeKind::Revoke { acl } => admin.delete_acls(std::slice::from_ref(acl)).await?,
+            ChangeKind::SetQuota { principal, name, to, .. } => {
+                let user = principal.strip_prefix("User:").unwrap_or(principal);
+                // Quotas are decimal numbers there; bytes a second below 2^53 are exact.
+                admin.alter_quota(user, name, to.map(|rate| rate as f64)).await?;
+            }
+            ChangeKind::SetBrokers { name, to, .. } => {
+                admin.alter_all_brokers_configs(&[(name.clone(), to.clone())]).await?;
+            }
             ChangeKind::Unthrottle { brokers, throttle } => {
                 let brokers = brokers.iter().copied().collect();
                 unthrottle(admin, topic, &brokers, *throttle).await?;

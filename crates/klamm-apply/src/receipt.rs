@@ -28,6 +28,9 @@ pub struct Receipt {
     /// What an undo leaves as it is, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// What is to be known, and was not done: settings that need a restart, brokers without an authorizer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Topics that were as planned.
     pub unchanged: Vec<String>,
 }

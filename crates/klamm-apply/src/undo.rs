@@ -100,6 +100,8 @@ async fn prepare(
     receipt: &mut Receipt,
 ) -> Result<(Vec<Pending>, ClusterFacts), ApplyErrorKind> {
     let mut topics: Vec<String> = record.steps.values().map(|step| step.change.topic.clone()).collect();
+    // What is about the cluster has no topic.
+    topics.retain(|topic| !topic.is_empty());
     topics.sort_unstable();
     topics.dedup();
     let facts = admin.facts(&topics).await?;
@@ -143,6 +145,7 @@ impl Back {
         let topic = &step.change.topic;
         match (&step.inverse, live) {
             (Inverse::Never { why }, _) => self.left.push(format!("{}: {why}", step.change)),
+            (Inverse::Revoke | Inverse::SetBack, _) => self.set_back(&step.change.kind),
             // The topic is gone, and what was set on it went with it.
             (_, None) => {}
             (Inverse::DeleteTopic, Some(live)) => {
@@ -157,6 +160,21 @@ impl Back {
             (Inverse::MoveBack, Some(live)) => self.move_back(step, live),
             (Inverse::RestoreConfig { name, to }, Some(live)) => self.restore(step, name, to.as_ref(), live),
         }
+    }
+
+    /// What is about the cluster is set to what it was; that somebody changed it since is not looked for.
+    fn set_back(&mut self, made: &ChangeKind) {
+        let kind = match made.clone() {
+            ChangeKind::Allow { acl } => ChangeKind::Revoke { acl },
+            ChangeKind::SetQuota { principal, name, from, to } => {
+                ChangeKind::SetQuota { principal, name, from: to, to: from }
+            }
+            ChangeKind::SetBrokers { name, from, told, to } => {
+                ChangeKind::SetBrokers { name, from: to, told: true, to: from.filter(|_| told) }
+            }
+            _ => return,
+        };
+        self.changes.push(Change { topic: String::new(), kind, risk: Risk::Safe });
     }
 
     fn move_back(&mut self, step: &Step, live: &TopicFacts) {
@@ -246,6 +264,7 @@ fn is_restored(now: Option<&ConfigFact>, to: Option<&String>) -> bool {
 /// Waits until the cluster shows that `changes` were made.
 async fn settled(admin: &Admin, changes: &[Change]) -> Result<(), ApplyErrorKind> {
     let mut topics: Vec<String> = changes.iter().map(|change| change.topic.clone()).collect();
+    topics.retain(|topic| !topic.is_empty());
     topics.dedup();
     let deadline = Instant::now() + SETTLE;
     let mut pause = FIRST_LOOK;
@@ -269,6 +288,10 @@ fn shows(facts: &ClusterFacts, change: &Change) -> bool {
             let configs = live.configs.as_ref();
             configs.is_none_or(|configs| is_restored(configs.get(name), to.as_ref()))
         }
+        (ChangeKind::SetBrokers { name, to: Some(to), .. }, _) => facts.brokers.iter().all(|broker| {
+            let shown = broker.configs.get(name).and_then(|fact| fact.value.as_deref());
+            shown.is_none_or(|shown| shown == to)
+        }),
         (ChangeKind::Reassign { moves, .. }, Some(live)) => moves.iter().all(|step| {
             let now = live.partitions.iter().find(|found| found.index == step.partition);
             now.is_none_or(|now| now.replicas == step.to)

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use klamm_admin::Admin;
-use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, Receipt, SavedPlan};
+use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Layers, Mode, Receipt, SavedPlan};
 use klamm_contract::Profile;
 use klamm_plan::Plan;
+use klamm_plan::spec::ClusterKind;
 use serde_json::json;
 
-use crate::args::ApplyArgs;
+use crate::args::{ApplyArgs, LayerArg};
 use crate::ask::{self, Sure, Watch};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::load::{self, Loaded, WhenMissing};
@@ -35,6 +36,12 @@ pub async fn run(args: &ApplyArgs) -> Outcome {
         (None, Some(loaded)) => work.planned(loaded).await?,
         (None, None) => return Err(Failure::new("neither a spec nor a saved plan is given")),
     };
+    if plan.cluster.kind == ClusterKind::Strimzi && !args.dry_run {
+        return Err(Failure::new(
+            "the topics of this cluster are the Strimzi operator's: it would set them back",
+        )
+        .hint("`klamm export --format strimzi` writes its resources; `--dry-run` shows what differs"));
+    }
     let origin = loaded.map_or_else(|| "the saved plan".to_owned(), |loaded| loaded.origin);
     work.make(&Target::Plan(Box::new(plan), origin)).await
 }
@@ -126,7 +133,11 @@ impl Work<'_> {
             false => Journaling::Keep { lock_timeout: self.args.lock_timeout },
         };
         let throttle = self.args.throttle;
-        let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal, throttle };
+        let layers = Layers {
+            access: self.args.layers.contains(&LayerArg::Access),
+            brokers: self.args.layers.contains(&LayerArg::Brokers),
+        };
+        let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal, layers, throttle };
         let watch = Watch::start(self.args.output.json)?;
         let control = watch.control();
         let (done, origin) = match target {

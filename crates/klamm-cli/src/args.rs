@@ -27,12 +27,20 @@ pub enum Command {
     Init(InitArgs),
     /// Print every setting at every layer with its reason
     Plan(PlanArgs),
+    /// Write a spec from what a cluster has, whose plan changes nothing
+    Import(ImportArgs),
     /// Write the plan in the form that a program reads
     Export(ExportArgs),
     /// Create topics and set configuration so that the cluster agrees with the plan
     Apply(ApplyArgs),
     /// What `klamm apply` changed on a cluster, by whom, and what takes it back
     Journal(JournalArgs),
+    /// About access rules
+    Acl {
+        /// What about them.
+        #[command(subcommand)]
+        what: AclCommand,
+    },
     /// Try everything that the spec needs from this machine, one by one
     Doctor(LookArgs),
     /// Say which partitions would not go on without a broker
@@ -90,6 +98,9 @@ pub struct ClusterArgs {
     /// Brokers to ask first, host:port, separated by commas; overrides the spec's
     #[arg(long, short = 'b', value_name = "HOST:PORT", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
+    /// File that describes the cluster, with addresses and security; instead of the spec's
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
     /// How long to try before giving up on the cluster
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub timeout: Duration,
@@ -213,6 +224,9 @@ pub struct ApplyArgs {
     /// Take a run of the cluster's journal back; `klamm journal` lists them
     #[arg(long, value_name = "RUN", conflicts_with_all = ["spec", "environment", "profile", "out", "plan"])]
     pub undo: Option<u64>,
+    /// Layers beside topics to bring to the plan: access rules and quotas, broker settings that change while brokers run
+    #[arg(long = "with", value_name = "LAYER", value_enum, value_delimiter = ',')]
+    pub layers: Vec<LayerArg>,
     /// Bytes a second that a broker may spend on moving copies, as in `20 MB/s` [default: twice what is written at the peak, at least 50 MB/s]
     #[arg(long, value_name = "RATE", value_parser = throttle)]
     pub throttle: Option<u64>,
@@ -224,6 +238,41 @@ pub struct ApplyArgs {
     pub no_journal: bool,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Layers beside topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayerArg {
+    /// Access rules and quotas
+    Access,
+    /// Broker settings that change while brokers run
+    Brokers,
+}
+
+/// About access rules.
+#[derive(Debug, Subcommand)]
+pub enum AclCommand {
+    /// Say who could do what once the plan's rules are there, beside now; change nothing
+    Simulate(LookArgs),
+}
+
+/// `klamm import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// File to write; `-` prints it
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub out: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub force: bool,
+    /// Name of the service that is to own the topics
+    #[arg(long, value_name = "NAME", default_value = "imported")]
+    pub service: String,
+    /// Only topics whose names begin so; several with commas between them
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub topics: Vec<String>,
 }
 
 /// `klamm export`.

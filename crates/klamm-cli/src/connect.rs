@@ -5,10 +5,13 @@ use klamm_wire::Security;
 
 use crate::args::ClusterArgs;
 use crate::failure::Failure;
-use crate::load::Loaded;
+use crate::load::{self, Loaded};
 
 /// `--bootstrap`, else the spec's.
 pub fn options(args: &ClusterArgs, loaded: &Loaded) -> Result<ClientOptions, Failure> {
+    if args.cluster.is_some() {
+        return options_of_plan(args);
+    }
     let bootstrap = match loaded.cluster() {
         _ if !args.bootstrap.is_empty() => args.bootstrap.clone(),
         Some(cluster) => cluster.bootstrap.clone(),
@@ -21,12 +24,18 @@ pub fn options(args: &ClusterArgs, loaded: &Loaded) -> Result<ClientOptions, Fai
     Ok(options_for(args, bootstrap, loaded.security()?))
 }
 
-/// `--bootstrap` alone, for what needs no spec.
+/// `--cluster` and `--bootstrap`, for what needs no spec.
 pub fn options_of_plan(args: &ClusterArgs) -> Result<ClientOptions, Failure> {
-    if args.bootstrap.is_empty() {
-        return Err(Failure::new("a saved plan names no address").hint("add `--bootstrap HOST:PORT`"));
+    let described = args.cluster.as_deref().map(load::cluster).transpose()?;
+    let (mut bootstrap, security) = described.unwrap_or_default();
+    if !args.bootstrap.is_empty() {
+        bootstrap.clone_from(&args.bootstrap);
     }
-    Ok(options_for(args, args.bootstrap.clone(), Security::default()))
+    if bootstrap.is_empty() {
+        return Err(Failure::new("no cluster is named")
+            .hint("add `--bootstrap HOST:PORT`, or `--cluster FILE` with addresses and security"));
+    }
+    Ok(options_for(args, bootstrap, security))
 }
 
 /// Options for these addresses.

@@ -112,6 +112,22 @@ impl Loaded {
     }
 }
 
+/// Addresses and security of a file that describes a cluster, as `cluster:` of a spec may name one.
+pub fn cluster(path: &Path) -> Result<(Vec<String>, Security), Failure> {
+    let name = path.display().to_string();
+    let text = read(path)?;
+    let quoted = serde_json::to_string(&name).unwrap_or_default();
+    let spec = format!("klamm: 1\nservice: none\ncluster: {quoted}\n");
+    let sources = BTreeMap::from([(name.clone(), text.clone()), ("--cluster".to_owned(), spec.clone())]);
+    let files = BTreeMap::from([(name, text)]);
+    let spec = spec::parse_with("--cluster", &spec, &files).map_err(|wrong| refused(&wrong, &sources))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    match &spec.cluster {
+        Some(cluster) => Ok((cluster.bootstrap.clone(), security(&cluster.security, folder)?)),
+        None => Ok((Vec::new(), Security::default())),
+    }
+}
+
 type Parsed = Result<klamm_plan::spec::Spec, Vec<Diagnostic>>;
 
 fn parse_file(path: &Path, sources: &mut BTreeMap<String, String>) -> Result<Parsed, Failure> {

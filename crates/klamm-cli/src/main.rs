@@ -1,5 +1,6 @@
 //! `klamm`: from requirements to proven production on Apache Kafka.
 
+mod acl;
 mod apply;
 mod args;
 mod ask;
@@ -8,6 +9,7 @@ mod connect;
 mod doctor;
 mod export;
 mod failure;
+mod import;
 mod init;
 mod journal;
 mod load;
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{BrokerArgs, BrokerCommand, Cli, Command, SpecCommand};
+use crate::args::{AclCommand, BrokerArgs, BrokerCommand, Cli, Command, SpecCommand};
 use crate::failure::{Exit, Failure, Json, Outcome};
 
 /// What background work gets at the end.
@@ -49,9 +51,11 @@ fn run(cli: Cli) -> Outcome {
         Command::Up(args) => in_runtime(up::run(&args)),
         Command::Init(args) => init::run(&args),
         Command::Plan(args) => in_runtime(plan::run(&args)),
+        Command::Import(args) => in_runtime(import::run(&args)),
         Command::Export(args) => export::run(&args),
         Command::Apply(args) => in_runtime(apply::run(&args)),
         Command::Journal(args) => in_runtime(journal::run(&args)),
+        Command::Acl { what: AclCommand::Simulate(args) } => in_runtime(acl::simulate_and_print(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::CanStop(args) => in_runtime(maintenance::can_stop(&args)),
         Command::Broker(args) => match &args.command {
@@ -94,6 +98,7 @@ impl Cli {
     fn json(&self) -> Json {
         let output = match &self.command {
             Command::Up(args) => args.output,
+            Command::Acl { what: AclCommand::Simulate(args) } => args.output,
             Command::Doctor(args) => args.output,
             Command::Plan(args) => args.look.output,
             Command::Apply(args) => args.output,

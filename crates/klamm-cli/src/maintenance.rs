@@ -81,6 +81,7 @@ async fn drain(broker: i32, instead: Option<i32>, how: &DrainArgs, mode: Mode) -
         mode,
         data_loss: DataLoss::Refuse,
         journal: Journaling::Keep { lock_timeout: how.lock_timeout },
+        layers: klamm_apply::Layers::default(),
         throttle: how.throttle,
     };
     let watch = Watch::start(how.output.json)?;

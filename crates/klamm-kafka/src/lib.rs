@@ -3,6 +3,7 @@
 //! Pure: tables and arithmetic, no IO. The tables are compared in tests with what Apache Kafka's own classes answer
 //! (`tests/golden`), so that a number here is Kafka's and not a memory of it.
 
+mod acl;
 mod broker_configs;
 mod client_configs;
 mod errors;
@@ -11,6 +12,7 @@ mod topic;
 mod topic_configs;
 mod version;
 
+pub use acl::{Acl, Operation, Pattern, Permission, ResourceType, allows};
 pub use broker_configs::{UpdateMode, update_mode};
 pub use client_configs::{
     CONSUMER_CONFIGS, Client, ClientConfig, PRODUCER_CONFIGS, consumer_config, is_consumer_config,

@@ -20,6 +20,13 @@ pub struct AccessPlan {
     pub consumer_byte_rate: Option<u64>,
 }
 
+impl AccessPlan {
+    /// Some quota is planned.
+    pub fn has_quota(&self) -> bool {
+        self.producer_byte_rate.is_some() || self.consumer_byte_rate.is_some()
+    }
+}
+
 /// One allowance: an ACL of Kafka's, from any host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Grant {

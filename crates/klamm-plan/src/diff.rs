@@ -5,7 +5,7 @@ use std::fmt;
 
 use klamm_contract::facts::{ClusterFacts, ConfigSource, TopicFacts};
 use klamm_contract::{Order, Profile};
-use klamm_kafka::topic_config;
+use klamm_kafka::{Acl, topic_config};
 use serde::{Deserialize, Serialize};
 
 use crate::placement::{Move, Wanted, moves};
@@ -25,10 +25,10 @@ pub struct Diff {
     pub unchanged: Vec<String>,
 }
 
-/// One change of one topic.
+/// One change of one topic, or of the cluster as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// Topic.
+    /// Topic; empty when the change is about the cluster.
     pub topic: String,
     /// What changes.
     pub kind: ChangeKind,
@@ -89,6 +89,38 @@ pub enum ChangeKind {
         /// The throttle that it had set, in bytes per second.
         throttle: u64,
     },
+    /// An access rule is added.
+    Allow {
+        /// The rule.
+        acl: Acl,
+    },
+    /// An access rule is removed: only to take its addition back.
+    Revoke {
+        /// The rule.
+        acl: Acl,
+    },
+    /// A quota of a user is set or, with `None`, unset.
+    SetQuota {
+        /// `User:name`.
+        principal: String,
+        /// `producer_byte_rate`, `consumer_byte_rate`.
+        name: String,
+        /// Bytes a second now.
+        from: Option<u64>,
+        /// Bytes a second to be.
+        to: Option<u64>,
+    },
+    /// A setting of all brokers changes while they run or, with `None`, is what each has by itself again.
+    SetBrokers {
+        /// Kafka's name.
+        name: String,
+        /// Effective value now.
+        from: Option<String>,
+        /// All brokers had been told the value before.
+        told: bool,
+        /// Value to be.
+        to: Option<String>,
+    },
     /// Partitions are added.
     AddPartitions {
         /// Partitions now.
@@ -107,6 +139,10 @@ pub enum Risk {
     Safe,
     /// Records are copied between brokers, under a throttle.
     CopiesData,
+    /// Whoever has no rule is denied from now on, if the brokers let everybody in where there is no rule.
+    ClosesToOthers,
+    /// Clients above the quota are slowed down.
+    SlowsClients,
     /// Writes that were accepted can be refused from now on.
     RefusesWrites,
     /// Keys move to other partitions: their order is broken once, and readers that count on co-partitioning go wrong.
@@ -137,6 +173,8 @@ impl fmt::Display for Risk {
         f.write_str(match self {
             Risk::Safe => "safe",
             Risk::CopiesData => "copies data",
+            Risk::ClosesToOthers => "first rule: closes it to others",
+            Risk::SlowsClients => "slows clients",
             Risk::RefusesWrites => "may refuse writes",
             Risk::MovesKeys => "moves keys",
             Risk::LosesData => "loses data",
@@ -184,6 +222,18 @@ impl fmt::Display for Change {
             }
             ChangeKind::Unthrottle { .. } => {
                 write!(f, "take away the throttles that an interrupted move left on {}", self.topic)
+            }
+            ChangeKind::Allow { acl } => write!(f, "add the rule: {acl}"),
+            ChangeKind::Revoke { acl } => write!(f, "remove the rule: {acl}"),
+            ChangeKind::SetQuota { principal, name, from, to } => {
+                let rate = |rate: &Option<u64>| {
+                    rate.map_or("no limit".to_owned(), |rate| format!("{}/s", text::bytes(rate.into())))
+                };
+                write!(f, "set {name} of {principal} from {} to {}", rate(from), rate(to))
+            }
+            ChangeKind::SetBrokers { name, from, to, .. } => {
+                let to = to.as_deref().unwrap_or("what each has by itself");
+                write!(f, "set {name} of all brokers from {} to {to}", from.as_deref().unwrap_or("unknown"))
             }
             ChangeKind::AddPartitions { from, to } => {
                 write!(f, "raise partitions of {} from {from} to {to}", self.topic)

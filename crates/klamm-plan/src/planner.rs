@@ -7,7 +7,7 @@ use klamm_contract::{Consistency, Delivery, Durability, Layer, Profile, TopicCon
 use klamm_kafka::Version;
 
 use crate::capacity::{self, Burden};
-use crate::copies::{Copies, Room, copies};
+use crate::copies::{Copies, NoRoom, Room, copies};
 use crate::plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, StreamsPlan, TopicPlan, VERSION};
 use crate::recovery::{self, Mirrored};
 use crate::settings::{self, Internal, Segments};
@@ -153,10 +153,13 @@ impl<'a> Planner<'a> {
         let name = topic.name.value.as_str();
         let racks = (!self.cluster.racks.is_empty()).then_some(self.cluster.racks.len() as u32);
         let room = Room { brokers: self.cluster.brokers, racks };
-        let copies = copies(topic.consistency, topic.survive.value, room, self.profile).map_err(|no_room| {
-            let message = format!("{name}: {}", no_room.message);
-            self.refuse(no_room.code, owner, topic.survive.span, message, no_room.help, Cause::Room);
-        });
+        let copies = copies(topic.consistency, topic.survive.value, room, self.profile);
+        let copies = copies.and_then(|copies| insist_on_copies(topic, copies, room, self.profile)).map_err(
+            |no_room| {
+                let message = format!("{name}: {}", no_room.message);
+                self.refuse(no_room.code, owner, topic.survive.span, message, no_room.help, Cause::Room);
+            },
+        );
         let demand = self.demand(topic);
         let keys = keys::keeps_order(topic)
             .and_then(|()| keys::hottest(topic, Load::of(&topic.write), &demand.groups));
@@ -481,6 +484,35 @@ impl<'a> Planner<'a> {
         }
         self.diagnostics.push(diagnostic);
     }
+}
+
+/// As many copies as the spec insists on: more than it needs by itself, or none of this.
+fn insist_on_copies(
+    topic: &TopicSpec,
+    copies: Copies,
+    room: Room,
+    profile: Profile,
+) -> Result<Copies, NoRoom> {
+    let Some(asked) = topic.copies.as_ref().map(|copies| copies.value) else { return Ok(copies) };
+    if asked < copies.wanted && profile == Profile::Prod {
+        return Err(NoRoom {
+            code: "too-few-copies",
+            message: format!(
+                "{} are fewer than the {} that surviving it takes",
+                text::copies(asked),
+                copies.wanted
+            ),
+            help: "leave copies out, or ask to survive less".to_owned(),
+        });
+    }
+    if asked > room.brokers && profile == Profile::Prod {
+        return Err(NoRoom {
+            code: "too-few-brokers",
+            message: format!("{} do not fit on {}", text::copies(asked), text::count(room.brokers, "broker")),
+            help: "copies of a partition are on different brokers".to_owned(),
+        });
+    }
+    Ok(Copies { replication_factor: asked.min(room.brokers).max(1), ..copies })
 }
 
 fn key_span(topic: &TopicSpec) -> Span {

@@ -1,9 +1,10 @@
 //! What is remembered about a cluster in its folder, so that another shell, or the next start, can find and end it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -154,13 +155,20 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>> {
     let span = LAST - FIRST;
     // Programs that start at the same moment must not look at the same ports in the same order.
     let offset = (clock / 1000).wrapping_add(std::process::id().wrapping_mul(7919)) % u32::from(span);
+    // A node binds its ports seconds later: until then nobody else in this program may be given them.
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut held = Vec::new();
     for step in 0..span {
         let port = FIRST + (offset as u16 + step) % span;
+        if given.contains(&port) {
+            continue;
+        }
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
             held.push((listener, port));
         }
         if held.len() == count {
+            given.extend(held.iter().map(|(_, port)| *port));
             return Ok(held.into_iter().map(|(_, port)| port).collect());
         }
     }

@@ -185,6 +185,10 @@ pub enum Inverse {
         /// The topic's own value that it had, if it had one.
         to: Option<String>,
     },
+    /// Removing the access rule.
+    Revoke,
+    /// Setting the quota, or the setting of all brokers, to what it was.
+    SetBack,
     /// Moving the copies back.
     MoveBack,
     /// Nothing does.
@@ -210,6 +214,11 @@ impl Inverse {
                 Inverse::RestoreConfig { name: name.clone(), to: from.clone() }
             }
             ChangeKind::Reassign { .. } => Inverse::MoveBack,
+            ChangeKind::Allow { .. } => Inverse::Revoke,
+            ChangeKind::SetQuota { .. } | ChangeKind::SetBrokers { .. } => Inverse::SetBack,
+            ChangeKind::Revoke { .. } => {
+                never("a rule that was removed is added by hand, if it is wanted again")
+            }
             ChangeKind::Unthrottle { .. } => {
                 never("the throttles were an interrupted run's, and nobody wants them")
             }

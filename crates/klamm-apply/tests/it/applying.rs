@@ -18,6 +18,7 @@ pub const ADJUST: ApplyOptions = ApplyOptions {
     mode: Mode::Apply,
     data_loss: DataLoss::Refuse,
     journal: Journaling::Without,
+    layers: klamm_apply::Layers::NONE,
     throttle: None,
 };
 pub const REFUSE: ApplyOptions = ApplyOptions { existing: Existing::Refuse, ..ADJUST };

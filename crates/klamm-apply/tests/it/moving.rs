@@ -16,8 +16,11 @@ use tokio::sync::watch;
 use crate::applying::{ADJUST, admin, planned};
 use crate::{Cluster, unique};
 
-const KEEP: ApplyOptions =
-    ApplyOptions { journal: Journaling::Keep { lock_timeout: Duration::from_secs(90) }, ..ADJUST };
+const KEEP: ApplyOptions = ApplyOptions {
+    journal: Journaling::Keep { lock_timeout: Duration::from_secs(90) },
+    layers: klamm_apply::Layers::NONE,
+    ..ADJUST
+};
 /// Barely above what the spec writes at its peak (2 MB/s), so that a move of some megabytes takes its time.
 const SLOW: ApplyOptions = ApplyOptions { throttle: Some(2_100_000), ..KEEP };
 const SHOWS: Duration = Duration::from_secs(60);

@@ -15,8 +15,11 @@ use crate::{Cluster, unique};
 
 const SETTLES: Duration = Duration::from_secs(30);
 /// The tests of this file take turns on the journal of the cluster that they share.
-const KEEP: ApplyOptions =
-    ApplyOptions { journal: Journaling::Keep { lock_timeout: Duration::from_secs(90) }, ..ADJUST };
+const KEEP: ApplyOptions = ApplyOptions {
+    journal: Journaling::Keep { lock_timeout: Duration::from_secs(90) },
+    layers: klamm_apply::Layers::NONE,
+    ..ADJUST
+};
 
 async fn history(admin: &Admin) -> Result<History> {
     let history = journal::history(admin).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
@@ -134,7 +137,11 @@ pub async fn the_second_of_two_is_told_who_holds_the_lock(cluster: Cluster) -> R
     let held = held.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let topic = unique("second");
     let plan = planned(&admin, &topic).await?;
-    let hasty = ApplyOptions { journal: Journaling::Keep { lock_timeout: Duration::ZERO }, ..ADJUST };
+    let hasty = ApplyOptions {
+        journal: Journaling::Keep { lock_timeout: Duration::ZERO },
+        layers: klamm_apply::Layers::NONE,
+        ..ADJUST
+    };
     let refused = apply(&admin, &plan, &hasty).await.expect_err("somebody holds the lock");
     let ApplyErrorKind::Locked { lock } = refused.kind() else { panic!("{refused:?}") };
     ensure!(lock.run == held.id() && lock.holder.pid == std::process::id(), "{lock:?}");

@@ -33,6 +33,9 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
     for left in &receipt.left {
         text.push_str(&format!("  stays: {left}\n"));
     }
+    for remark in &receipt.remarks {
+        text.push_str(&format!("  not done: {remark}\n"));
+    }
     let back = |done: &klamm_apply::Done| !matches!(Inverse::of(&done.change), Inverse::Never { .. });
     if let Some(run) = receipt.run.filter(|_| receipt.done.iter().any(back)) {
         text.push_str(&format!("  run {run}: `klamm apply --undo {run}` takes it back\n"));

@@ -69,6 +69,7 @@ async fn on_target(args: &UpArgs, stop: &Stop, loaded: &Loaded, target: &Target)
         mode: Mode::Apply,
         data_loss: DataLoss::Refuse,
         journal: Journaling::Without,
+        layers: klamm_apply::Layers::default(),
         throttle: None,
     };
     let receipt = klamm_apply::apply(&target.admin, &plan, &options)

@@ -1,5 +1,6 @@
 //! The binary, run as people run it, over the embedded broker and over real Kafka.
 
+mod access;
 mod apply;
 mod bad_input;
 mod exports;

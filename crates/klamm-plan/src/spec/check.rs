@@ -257,6 +257,7 @@ fn check_topic(name: Spanned<String>, raw: RawTopic, cx: &mut Context) -> TopicS
         order,
         retain,
         partitions: raw.partitions,
+        copies: raw.copies,
         name,
     }
 }

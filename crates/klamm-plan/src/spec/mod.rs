@@ -241,6 +241,8 @@ pub struct TopicSpec {
     pub retain: Spanned<Retain>,
     /// Number of partitions, when it is given.
     pub partitions: Option<Spanned<u32>>,
+    /// Number of copies, when it is given.
+    pub copies: Option<Spanned<u32>>,
     /// What producers are tuned for.
     pub produce: Produce,
     /// What is known of its keys.

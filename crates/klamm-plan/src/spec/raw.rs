@@ -151,6 +151,8 @@ record! {
         retain: Option<Spanned<Retain>>,
         /// Number of partitions, when the planner's is not wanted.
         partitions: Option<Spanned<u32>>,
+        /// Number of copies, when more are wanted than the planner's.
+        copies: Option<Spanned<u32>>,
         /// What producers are tuned for: durable (default), throughput, low_latency. None loses records.
         produce: Option<Word<Produce>>,
         /// How many keys there are and how unevenly they are used.

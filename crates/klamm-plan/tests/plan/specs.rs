@@ -65,7 +65,7 @@ fn an_unknown_field_names_its_place_its_nearest_and_what_is_allowed() {
     assert_eq!(
         help,
         Some(
-            "allowed here: consistency, survive, key, order, write, retain, partitions, produce, keys, growth, timestamps, settings, producer"
+            "allowed here: consistency, survive, key, order, write, retain, partitions, copies, produce, keys, growth, timestamps, settings, producer"
         )
     );
     let span = problems[0].span.expect("a place");

@@ -1,0 +1,150 @@
+//! Access rules, quotas and broker settings as part of the plan; and a spec that is read off a cluster.
+
+mod on_real_kafka {
+    use std::path::Path;
+
+    use anyhow::{Context, Result, ensure};
+    use klamm_admin::{Admin, ClientOptions};
+    use klamm_testkit::{Cluster, KafkaOptions, Listeners, Tier, eventually, run, run_on_real_with};
+    use serde_json::Value;
+    use std::time::Duration;
+    use xtask::kafka::properties::{POWERLESS_PASSWORD, POWERLESS_USER};
+    use xtask::kafka::state::Listener;
+
+    use crate::harness::Place;
+
+    const SHOWS: Duration = Duration::from_secs(30);
+
+    fn spec() -> String {
+        format!(
+            "klamm: 1\nservice: orders\nprofile: dev\nprincipal: User:{POWERLESS_USER}\nquota: {{ write: 50 MB/s }}\n\
+             cluster:\n  bootstrap: [localhost:9092]\n  security:\n    \
+             sasl: {{ mechanism: SCRAM-SHA-512, username: {POWERLESS_USER}, password_file: password }}\n\
+             topics:\n  TOPIC:\n    key: order_id\n    write: {{ rate: 100 KB/s, record: 200 B }}\n\
+             consumers:\n  GROUP:\n    reads: [TOPIC]\n"
+        )
+    }
+
+    /// The cluster as somebody who may everything sees it: in clear.
+    fn powerful(place: &Place, address: &str) -> Result<()> {
+        Ok(std::fs::write(
+            place.file("admin.yaml"),
+            format!("klamm: 1\ncluster:\n  bootstrap: ['{address}']\n"),
+        )?)
+    }
+
+    async fn the_rules_of_the_plan_are_enough_and_no_more(cluster: &Cluster) -> Result<()> {
+        let place = Place::with_spec(&spec())?;
+        std::fs::write(place.file("password"), POWERLESS_PASSWORD)?;
+        let kafka = cluster.kafka().context("real")?;
+        let address = kafka.bootstrap_of(Listener::SaslPlaintext).context("a SASL listener")?;
+        powerful(&place, &cluster.bootstrap())?;
+        let as_admin = |args: &[&'static str]| [args, &["--cluster", "admin.yaml"][..]].concat();
+        let as_bob = ["up", "--json", "--records", "300", "--bootstrap", &address];
+
+        let topics = place.run(&as_admin(&["apply", "--yes"])).await?;
+        ensure!(topics.code == Some(0), "{topics:?}");
+        let before = place.run(&as_bob).await?;
+        ensure!(before.code == Some(2), "without rules nothing is allowed: {before:?}");
+
+        let simulated = place.run(&as_admin(&["acl", "simulate", "--json"])).await?;
+        let value: Value = serde_json::from_str(&simulated.stdout)?;
+        let all = value["answers"].as_array().context("answers")?;
+        ensure!(
+            simulated.code == Some(1) && all.iter().all(|answer| answer["now"] == Value::Array(vec![])),
+            "{value}"
+        );
+
+        let applied = place.run(&as_admin(&["apply", "--yes", "--json", "--with", "access"])).await?;
+        ensure!(applied.code == Some(0), "{applied:?}");
+        let run = applied.event("receipt")?["receipt"]["run"].as_u64().context("a run")?.to_string();
+        // Rules reach the brokers with the metadata log.
+        eventually(SHOWS, "bob to be let in", || async { place.run(&as_bob).await?.held() }).await?;
+        let again = place.run(&as_admin(&["apply", "--dry-run", "--with", "access"])).await?;
+        ensure!(again.code == Some(0), "nothing is left to do: {again:?}");
+        let settled = place.run(&as_admin(&["acl", "simulate"])).await?;
+        ensure!(settled.code == Some(0) && settled.stdout.contains("WRITE"), "{settled:?}");
+
+        let admin = Admin::connect(&ClientOptions::new([cluster.bootstrap()])).await?;
+        ensure!(admin.quotas(POWERLESS_USER).await?.get("producer_byte_rate") == Some(&50_000_000.0));
+        let undo = ["apply", "--yes", "--undo", run.as_str(), "--cluster", "admin.yaml"];
+        let undone = place.run(&undo).await?;
+        ensure!(undone.code == Some(0), "{undone:?}");
+        ensure!(admin.acls().await? == Some(Vec::new()) && admin.quotas(POWERLESS_USER).await?.is_empty());
+        Ok(())
+    }
+
+    async fn broker_settings_change_while_they_run_and_the_rest_is_said(cluster: &Cluster) -> Result<()> {
+        let place = Place::new()?;
+        let bootstrap = cluster.bootstrap();
+        let apply = |args: &[&'static str]| -> Vec<String> {
+            let common = ["apply", "--profile", "dev", "--with", "brokers", "--bootstrap", &bootstrap];
+            common.iter().chain(args).map(|word| (*word).to_owned()).collect()
+        };
+        let run = async |args: &[&'static str]| {
+            let args = apply(args);
+            place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).await
+        };
+        let applied = run(&["--yes", "--json"]).await?;
+        ensure!(applied.code == Some(0), "{applied:?}");
+        let receipt = applied.event("receipt")?;
+        let said = receipt["receipt"]["remarks"].to_string();
+        ensure!(said.contains("num.partitions=1 on broker 1") && said.contains("restart"), "{receipt}");
+        let changed = receipt["receipt"]["done"].to_string();
+        ensure!(changed.contains("set num.replica.fetchers of all brokers from 1 to 2"), "{receipt}");
+        let fetchers = async || {
+            let facts = Admin::connect(&ClientOptions::new([bootstrap.clone()])).await?.facts(&[]).await?;
+            anyhow::Ok(facts.brokers[0].configs["num.replica.fetchers"].value.clone().unwrap_or_default())
+        };
+        ensure!(fetchers().await? == "2");
+        eventually(SHOWS, "nothing to be left to do", || async {
+            Ok::<_, anyhow::Error>(run(&["--dry-run"]).await?.code == Some(0))
+        })
+        .await?;
+        let id = receipt["receipt"]["run"].as_u64().context("a run")?.to_string();
+        let undone = place
+            .run(&["apply", "--yes", "--allow-data-loss", "--undo", &id, "--bootstrap", &bootstrap])
+            .await?;
+        ensure!(undone.code == Some(0), "{undone:?}");
+        eventually(SHOWS, "the former value", || async {
+            let now = fetchers().await?;
+            ensure!(now == "1", "{now}");
+            Ok(())
+        })
+        .await
+    }
+
+    #[test]
+    fn access_and_brokers_are_brought_to_the_plan_and_taken_back() -> Result<()> {
+        let options = KafkaOptions { listeners: Listeners::Secured, ..KafkaOptions::default() };
+        run_on_real_with(options, async |cluster: Cluster| {
+            the_rules_of_the_plan_are_enough_and_no_more(&cluster).await?;
+            broker_settings_change_while_they_run_and_the_rest_is_said(&cluster).await
+        })
+    }
+
+    #[test]
+    fn the_plan_of_an_imported_spec_changes_nothing() -> Result<()> {
+        run(Tier::Real, async |cluster| {
+            let place = Place::new()?;
+            let bootstrap = cluster.bootstrap();
+            let run = ["up", "--json", "--records", "200", "--bootstrap", &bootstrap];
+            place.run(&run).await?.held()?;
+            let import =
+                ["import", "--bootstrap", &bootstrap, "--topics", &place.topic, "--out", "found.yaml"];
+            let imported = place.run(&import).await?;
+            ensure!(imported.code == Some(0), "{imported:?}");
+            let text = std::fs::read_to_string(place.file("found.yaml"))?;
+            ensure!(
+                text.contains(&place.topic) && text.contains(&place.group) && text.contains("guess"),
+                "{text}"
+            );
+            let same = place.run(&["apply", "found.yaml", "--dry-run", "--bootstrap", &bootstrap]).await?;
+            ensure!(same.code == Some(0) && same.stdout.contains("nothing to change"), "{same:?}");
+            let twice = place.run(&import).await?;
+            twice.failed_with(&["exists already", "--force"])?;
+            ensure!(Path::new(&place.file("found.yaml")).exists());
+            Ok(())
+        })
+    }
+}
