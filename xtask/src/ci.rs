@@ -179,6 +179,10 @@ impl Ci {
                 bail!("the facade's feature `client` pulls in {name}");
             }
         }
+        // Both programs: the service that `klamm init --service rust` writes is the other one.
+        let mut build =
+            self.command(&["build", "--locked", "--manifest-path", MANIFEST, "--target-dir", "target"]);
+        ensure!(build.status()?.success(), "a program outside the workspace does not compile");
         let kafka = self.kafka()?;
         kafka.raw(1)?.create_topic("outside", 12, 3, &[("min.insync.replicas", "2")])?;
         let bootstrap = kafka.bootstrap();

@@ -45,8 +45,13 @@ impl Clients {
 
     /// A command that runs `program` of `tests/clients` with Python.
     pub fn python(&self, program: &str) -> Command {
+        self.python_at(&self.programs.join(program))
+    }
+
+    /// A command that runs a program elsewhere with Python and the clients.
+    pub fn python_at(&self, program: &Path) -> Command {
         let mut command = Command::new(self.home.join("python/bin/python"));
-        command.arg(self.programs.join(program));
+        command.arg(program);
         command
     }
 

@@ -18,6 +18,7 @@ mod metadata;
 mod offsets;
 mod options;
 mod probe;
+mod quorum;
 mod read;
 mod reassign;
 mod retry;
@@ -37,6 +38,7 @@ pub use klamm_wire::{Effect, Mechanism, Sasl, Security, Tls, WireError, WireErro
 pub use offsets::OffsetSpec;
 pub use options::ClientOptions;
 pub use probe::{AddressProbe, ListenerProbe};
+pub use quorum::Quorum;
 pub use reassign::{Ongoing, Reassign};
 pub use rights::{Operation, Rights, TopicRights};
 pub use topics::{Mode, NewTopic, TopicOutcome};

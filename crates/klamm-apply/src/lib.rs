@@ -14,6 +14,7 @@ mod maintenance;
 mod make;
 mod reassign;
 mod receipt;
+mod restart;
 mod saved;
 mod undo;
 
@@ -25,5 +26,6 @@ pub use loss::Loss;
 pub use maintenance::{Blocked, StopReport, can_stop, drain};
 pub use reassign::{Control, Progress};
 pub use receipt::{Done, Receipt};
+pub use restart::{Restart, RestartOrder, restart_order};
 pub use saved::SavedPlan;
 pub use undo::{undo, undo_watched};

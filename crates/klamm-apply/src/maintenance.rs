@@ -57,7 +57,7 @@ pub async fn can_stop(admin: &Admin, broker: i32) -> Result<StopReport, AdminErr
     Ok(stop_report(&facts, broker))
 }
 
-fn stop_report(facts: &ClusterFacts, broker: i32) -> StopReport {
+pub(crate) fn stop_report(facts: &ClusterFacts, broker: i32) -> StopReport {
     let mut report = StopReport { broker, holds: 0, leads: 0, blocked: Vec::new() };
     for (name, topic) in &facts.topics {
         for partition in &topic.partitions {

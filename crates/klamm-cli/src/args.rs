@@ -35,6 +35,12 @@ pub enum Command {
     Apply(ApplyArgs),
     /// What `klamm apply` changed on a cluster, by whom, and what takes it back
     Journal(JournalArgs),
+    /// Measure this cluster, from this machine
+    Bench {
+        /// What to measure.
+        #[command(subcommand)]
+        what: BenchCommand,
+    },
     /// About access rules
     Acl {
         /// What about them.
@@ -164,6 +170,12 @@ pub struct InitArgs {
     /// Replace the file if it exists
     #[arg(long)]
     pub force: bool,
+    /// Write a small service that holds to the contract of FILE, beside it or into --out
+    #[arg(long, value_name = "LANGUAGE", value_parser = language())]
+    pub service: Option<klamm_plan::service::Language>,
+    /// Folder of the service
+    #[arg(long, short, value_name = "DIR", requires = "service", default_value = "service")]
+    pub out: PathBuf,
 }
 
 /// `klamm plan` and `klamm doctor`: a spec and a cluster to look at.
@@ -236,6 +248,28 @@ pub struct ApplyArgs {
     /// Write no journal and take no lock, where the topic klamm.journal may not be written: no `--undo` then
     #[arg(long, conflicts_with = "undo")]
     pub no_journal: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// What one partition takes and gives: replaces the planner's guess of 10 MB/s
+    Partition(BenchPartitionArgs),
+}
+
+/// `klamm bench partition`.
+#[derive(Debug, Args)]
+pub struct BenchPartitionArgs {
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// How long to write
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub run_for: Duration,
+    /// Bytes of a record
+    #[arg(long, value_name = "SIZE", default_value = "1 KB", value_parser = record_size)]
+    pub record: u64,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -315,6 +349,13 @@ pub struct CanStopArgs {
 /// What to do with a broker of a real cluster.
 #[derive(Debug, Subcommand)]
 pub enum BrokerCommand {
+    /// Say in which order the nodes are restarted, the active controller last
+    RestartOrder {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Move all copies of a broker to the others, before it is taken away
     Drain {
         /// Node id of the broker
@@ -403,6 +444,17 @@ fn rate(text: &str) -> Result<RateArg, String> {
     }
 }
 
+/// Languages by the names that the planner gives them.
+fn language() -> impl clap::builder::TypedValueParser<Value = klamm_plan::service::Language> {
+    use clap::builder::TypedValueParser;
+    use klamm_plan::service::Language;
+    let names = Language::ALL.iter().map(|language| language.name());
+    clap::builder::PossibleValuesParser::new(names).try_map(|name| {
+        let found = Language::ALL.iter().copied().find(|language| language.name() == name);
+        found.ok_or("no such language")
+    })
+}
+
 /// Formats by the names that the planner gives them: a format more needs no line here.
 fn format() -> impl clap::builder::TypedValueParser<Value = klamm_plan::export::Format> {
     use clap::builder::TypedValueParser;
@@ -418,6 +470,14 @@ fn throttle(text: &str) -> Result<u64, String> {
     match klamm_plan::spec::Rate::parse(text).map_err(|error| error.to_string())?.per_second() {
         klamm_plan::spec::PerSecond::Bytes(bytes) => Ok(bytes),
         klamm_plan::spec::PerSecond::Records(_) => Err("expected bytes a second, as in 20 MB/s".to_owned()),
+    }
+}
+
+/// A size of one record.
+fn record_size(text: &str) -> Result<u64, String> {
+    match klamm_plan::spec::ByteSize::parse(text).map_err(|error| error.to_string())?.bytes() {
+        bytes @ 1..=1_000_000 => Ok(bytes),
+        _ => Err("expected 1 B to 1 MB".to_owned()),
     }
 }
 

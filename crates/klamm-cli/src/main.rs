@@ -4,6 +4,7 @@ mod acl;
 mod apply;
 mod args;
 mod ask;
+mod bench;
 mod broker;
 mod connect;
 mod doctor;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{AclCommand, BrokerArgs, BrokerCommand, Cli, Command, SpecCommand};
+use crate::args::{AclCommand, BenchCommand, BrokerArgs, BrokerCommand, Cli, Command, SpecCommand};
 use crate::failure::{Exit, Failure, Json, Outcome};
 
 /// What background work gets at the end.
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Export(args) => export::run(&args),
         Command::Apply(args) => in_runtime(apply::run(&args)),
         Command::Journal(args) => in_runtime(journal::run(&args)),
+        Command::Bench { what: BenchCommand::Partition(args) } => in_runtime(bench::partition(&args)),
         Command::Acl { what: AclCommand::Simulate(args) } => in_runtime(acl::simulate_and_print(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::CanStop(args) => in_runtime(maintenance::can_stop(&args)),
@@ -98,6 +100,7 @@ impl Cli {
     fn json(&self) -> Json {
         let output = match &self.command {
             Command::Up(args) => args.output,
+            Command::Bench { what: BenchCommand::Partition(args) } => args.output,
             Command::Acl { what: AclCommand::Simulate(args) } => args.output,
             Command::Doctor(args) => args.output,
             Command::Plan(args) => args.look.output,
@@ -106,6 +109,7 @@ impl Cli {
             Command::CanStop(args) => args.output,
             Command::Broker(BrokerArgs { command: Some(command), .. }) => match command {
                 BrokerCommand::Drain { how, .. } | BrokerCommand::Replace { how, .. } => how.output,
+                BrokerCommand::RestartOrder { output, .. } => *output,
             },
             _ => return Json::No,
         };

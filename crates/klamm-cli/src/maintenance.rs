@@ -6,7 +6,7 @@ use klamm_apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, Receipt, S
 use klamm_contract::Profile;
 use serde_json::json;
 
-use crate::args::{BrokerCommand, CanStopArgs, DrainArgs};
+use crate::args::{BrokerCommand, CanStopArgs, ClusterArgs, DrainArgs};
 use crate::ask::{self, Sure, Watch};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::{connect, screen};
@@ -54,6 +54,7 @@ pub async fn broker(command: &BrokerCommand) -> Outcome {
     let (broker, instead, how) = match command {
         BrokerCommand::Drain { broker, how } => (*broker, None, how),
         BrokerCommand::Replace { broker, new, how } => (*broker, Some(*new), how),
+        BrokerCommand::RestartOrder { cluster, output } => return restart_order(cluster, output.json).await,
     };
     let preview = drain(broker, instead, how, Mode::DryRun).await?;
     show(&preview, how, if preview.done.is_empty() { "receipt" } else { "preview" });
@@ -71,6 +72,39 @@ pub async fn broker(command: &BrokerCommand) -> Outcome {
     let receipt = drain(broker, instead, how, Mode::Apply).await?;
     show(&receipt, how, "receipt");
     Ok(Exit::Clean)
+}
+
+/// Exit code 0 when every node can be restarted as things are now, 1 when some broker has to wait.
+async fn restart_order(cluster: &ClusterArgs, json: bool) -> Outcome {
+    let admin = connect::connect(&connect::options_of_plan(cluster)?).await?;
+    let order = klamm_apply::restart_order(&admin).await.map_err(|error| connect::failed(&error))?;
+    let waits = order.brokers.iter().any(|restart| restart.blocked > 0);
+    let exit = if waits { Exit::Findings } else { Exit::Clean };
+    if json {
+        screen::say_json(&json!({ "event": "restart_order", "order": order }));
+        return Ok(exit);
+    }
+    let controllers = order.controllers.iter().map(|id| (*id, None));
+    let nodes = controllers.chain(order.brokers.iter().map(|restart| (restart.broker, Some(restart))));
+    let row = |(index, (id, restart)): (usize, (i32, Option<&klamm_apply::Restart>))| {
+        let active = if id == order.active { ", active controller" } else { "" };
+        let (what, rack, remark) = match restart {
+            None => (format!("controller {id}{active}"), String::new(), String::new()),
+            Some(found) => (
+                format!("broker {id}{active}"),
+                found.rack.clone().unwrap_or_default(),
+                match found.blocked {
+                    0 => format!("{} leaders move", found.leads),
+                    blocked => format!("not now: {blocked} partitions would not go on"),
+                },
+            ),
+        };
+        vec![(index + 1).to_string(), what, rack, remark]
+    };
+    let rows: Vec<Vec<String>> = nodes.enumerate().map(row).collect();
+    screen::say_text(&screen::table(&["", "node", "rack", ""], &rows));
+    screen::say_text("one at a time: `klamm can-stop BROKER` before each, and again after it is back\n");
+    Ok(exit)
 }
 
 async fn drain(broker: i32, instead: Option<i32>, how: &DrainArgs, mode: Mode) -> Result<Receipt, Failure> {

@@ -2,7 +2,7 @@
 
 use klamm_contract::Order;
 
-use crate::sizing::{Load, PARTITION_BYTES_PER_SECOND, mean_work_micros};
+use crate::sizing::{Load, PartitionRate, mean_work_micros};
 use crate::spec::{TopicSpec, WorkSpec};
 use crate::text;
 
@@ -57,7 +57,12 @@ pub(crate) fn keeps_order(topic: &TopicSpec) -> Result<(), BadKey> {
 }
 
 /// One key lives on one partition: it may not be more than that takes, nor more than one thread works off.
-pub(crate) fn hottest(topic: &TopicSpec, load: Load, groups: &[(&str, &WorkSpec)]) -> Result<(), BadKey> {
+pub(crate) fn hottest(
+    topic: &TopicSpec,
+    load: Load,
+    groups: &[(&str, &WorkSpec)],
+    rate: PartitionRate,
+) -> Result<(), BadKey> {
     let Some(keys) = &topic.keys else { return Ok(()) };
     let (Some(share), Order::PerKey) = (&keys.hottest, topic.order.value) else { return Ok(()) };
     let name = &topic.name.value;
@@ -84,13 +89,13 @@ pub(crate) fn hottest(topic: &TopicSpec, load: Load, groups: &[(&str, &WorkSpec)
         },
     }
     };
-    if bytes > PARTITION_BYTES_PER_SECOND {
-        let least = bytes.div_ceil(PARTITION_BYTES_PER_SECOND);
+    if bytes > rate.bytes_per_second {
+        let least = bytes.div_ceil(rate.bytes_per_second);
         let message = format!(
-            "{name}: the most used key is {share} of {}/s at the peak = {}/s, and one partition takes {}/s (a guess)",
+            "{name}: the most used key is {share} of {}/s at the peak = {}/s, more than {}",
             text::bytes(load.peak_bytes_per_second.into()),
             text::bytes(bytes.into()),
-            text::bytes(PARTITION_BYTES_PER_SECOND.into())
+            rate.text()
         );
         return Err(too_much(message, least));
     }

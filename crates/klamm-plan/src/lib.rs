@@ -21,6 +21,7 @@ pub mod placement;
 mod plan;
 mod planner;
 mod recovery;
+pub mod service;
 mod settings;
 mod sizing;
 pub mod spec;

@@ -11,7 +11,7 @@ use crate::copies::{Copies, NoRoom, Room, copies};
 use crate::plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, StreamsPlan, TopicPlan, VERSION};
 use crate::recovery::{self, Mirrored};
 use crate::settings::{self, Internal, Segments};
-use crate::sizing::{self, Demand, Load, Sizing};
+use crate::sizing::{self, Demand, Load, PartitionRate, Sizing};
 use crate::spec::{ClusterSpec, ConsumerSpec, Mechanism, Protocol, SecretRef, Spec, SpecSet, TopicSpec};
 use crate::survival::{self, Placement};
 use crate::text::{self, nearest};
@@ -162,7 +162,7 @@ impl<'a> Planner<'a> {
         );
         let demand = self.demand(topic);
         let keys = keys::keeps_order(topic)
-            .and_then(|()| keys::hottest(topic, Load::of(&topic.write), &demand.groups));
+            .and_then(|()| keys::hottest(topic, Load::of(&topic.write), &demand.groups, demand.rate));
         let _ = keys
             .map_err(|bad| self.refuse(bad.code, owner, key_span(topic), bad.message, bad.help, Cause::Load));
         let sized = sizing::partitions(&demand).map_err(|refusal| {
@@ -278,6 +278,7 @@ impl<'a> Planner<'a> {
             asked: topic.partitions.as_ref().map(|partitions| partitions.value),
             live,
             growth: topic.growth.clone(),
+            rate: PartitionRate::of(self.described.and_then(|cluster| cluster.partition)),
         }
     }
 

@@ -36,6 +36,11 @@ mod on_real_kafka {
             let bootstrap = cluster.bootstrap();
             let run = ["up", "--json", "--bootstrap", &bootstrap, "--records", "2000"];
             place.run(&run).await?.held()?;
+            let order = klamm(&place, &cluster, &["broker", "restart-order"]).await?;
+            ensure!(order.code == Some(0) && order.stdout.contains("active controller"), "{order:?}");
+            let lines: Vec<&str> = order.stdout.lines().collect();
+            let brokers = lines.iter().filter(|line| line.contains("broker ")).count();
+            ensure!(lines[1].contains("controller") && brokers == 4, "{order:?}");
             let admin = Admin::connect(&ClientOptions::new([bootstrap])).await?;
             let before = stored(&admin, &place.topic).await?;
             let ids = holders(&admin).await?;

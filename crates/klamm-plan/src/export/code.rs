@@ -279,7 +279,8 @@ fn literal(text: &str) -> String {
     format!("{text:?}")
 }
 
-fn identifier(kind: &str, name: &str) -> String {
+/// `topic_orders_events`.
+pub(crate) fn identifier(kind: &str, name: &str) -> String {
     let plain: String =
         name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     format!("{kind}_{plain}")

@@ -14,6 +14,8 @@ mod server_properties;
 mod streams;
 mod strimzi;
 
+pub(crate) use self::code::identifier;
+
 use klamm_contract::Layer;
 
 use crate::{Plan, Setting};

@@ -12,7 +12,7 @@ pub(crate) use self::keeping_up::keeping_up;
 pub(crate) use self::partitions::partitions;
 use crate::spec::{Factor, PerSecond, WorkSpec, WriteSpec};
 
-/// What one partition takes in a second: a guess until `klamm bench` has measured it on the cluster. One leader's log
+/// What one partition takes in a second: a guess until `klamm bench partition` has measured it on the cluster. One leader's log
 /// on ordinary disks, three copies and `acks=all`, takes several times this; the guess errs towards more partitions.
 pub(crate) const PARTITION_BYTES_PER_SECOND: u64 = 10_000_000;
 
@@ -99,6 +99,26 @@ pub(crate) fn mean_work_micros(work: &WorkSpec) -> u64 {
     u64::try_from(sum.div_ceil(10)).unwrap_or(u64::MAX)
 }
 
+/// What one partition takes in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartitionRate {
+    pub(crate) bytes_per_second: u64,
+    pub(crate) guessed: bool,
+}
+
+impl PartitionRate {
+    pub(crate) fn of(measured: Option<u64>) -> PartitionRate {
+        let guessed = measured.is_none();
+        PartitionRate { bytes_per_second: measured.unwrap_or(PARTITION_BYTES_PER_SECOND).max(1), guessed }
+    }
+
+    /// `10 MB/s (a guess)`.
+    pub(crate) fn text(self) -> String {
+        let remark = if self.guessed { "a guess" } else { "measured" };
+        format!("{}/s a partition ({remark})", crate::text::bytes(self.bytes_per_second.into()))
+    }
+}
+
 /// What decides the number of partitions of a topic.
 pub(crate) struct Demand<'a> {
     pub(crate) topic: &'a str,
@@ -114,4 +134,6 @@ pub(crate) struct Demand<'a> {
     pub(crate) live: Option<u32>,
     /// How much more is written in the end.
     pub(crate) growth: Factor,
+    /// What one partition takes.
+    pub(crate) rate: PartitionRate,
 }

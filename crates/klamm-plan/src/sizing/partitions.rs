@@ -2,7 +2,7 @@
 
 use klamm_contract::Order;
 
-use super::{Demand, Load, Need, PARTITION_BYTES_PER_SECOND, mean_work_micros};
+use super::{Demand, Load, Need, mean_work_micros};
 use crate::text;
 
 /// A create request is refused beyond 10,000 metadata records (POLICY_VIOLATION).
@@ -64,9 +64,9 @@ pub(crate) fn partitions(demand: &Demand<'_>) -> Result<(u32, Vec<Need>, String)
 type Asked = (String, u64, String, bool);
 
 fn write_need(demand: &Demand<'_>, load: Load) -> Asked {
-    let needed = load.peak_bytes_per_second.div_ceil(PARTITION_BYTES_PER_SECOND).max(1);
+    let needed = load.peak_bytes_per_second.div_ceil(demand.rate.bytes_per_second).max(1);
     let because = format!(
-        "{}{} x {}{} = {}/s at the peak, at {}/s a partition (a guess)",
+        "{}{} x {}{} = {}/s at the peak, at {}",
         demand.write.rate,
         if demand.write.assumed { " (assumed)" } else { "" },
         demand.write.peak,
@@ -76,9 +76,9 @@ fn write_need(demand: &Demand<'_>, load: Load) -> Asked {
             format!(" x {} growth", demand.growth)
         },
         text::bytes(load.peak_bytes_per_second.into()),
-        text::bytes(PARTITION_BYTES_PER_SECOND.into())
+        demand.rate.text()
     );
-    ("write rate".to_owned(), needed, because, true)
+    ("write rate".to_owned(), needed, because, demand.rate.guessed || demand.write.assumed)
 }
 
 fn too_fast_for_one(demand: &Demand<'_>, needs: &[Asked]) -> Refusal {
@@ -132,6 +132,7 @@ mod tests {
     use klamm_contract::Order;
     use proptest::prelude::*;
 
+    use super::super::{PARTITION_BYTES_PER_SECOND, PartitionRate};
     use super::*;
     use crate::spec::{Spec, parse};
 
@@ -156,6 +157,7 @@ mod tests {
             asked: None,
             live: None,
             growth: spec.topics[0].growth.clone(),
+            rate: PartitionRate::of(None),
         })
         .map(|found| found.0)
     }

@@ -78,6 +78,8 @@ pub struct ClusterSpec {
     pub upgrade: Option<Version>,
     /// Controllers, when they are given.
     pub controllers: Option<u32>,
+    /// Bytes a second that one partition takes, when it was measured.
+    pub partition: Option<u64>,
     /// What one broker has.
     pub machine: MachineSpec,
 }

@@ -76,6 +76,8 @@ record! {
         upgrade: Option<Spanned<String>>,
         /// Number of controllers, apart from the brokers. Default: 3.
         controllers: Option<Spanned<u32>>,
+        /// What one partition takes in a second, as `klamm bench partition` measured it. Default: 10 MB/s, a guess.
+        partition: Option<Spanned<Rate>>,
         /// What one broker has.
         machine: Option<Spanned<RawMachine>>,
     }

@@ -93,6 +93,7 @@ fn check_cluster(raw: Spanned<RawCluster>, cx: &mut Context) -> ClusterSpec {
         version,
         upgrade,
         controllers: raw.controllers.map(|number| number.value),
+        partition: raw.partition.and_then(|rate| bytes_only(&rate, cx)),
         machine: raw.machine.map_or_else(MachineSpec::default, |machine| check_machine(machine.value, cx)),
         file: cx.file.clone(),
         span,
