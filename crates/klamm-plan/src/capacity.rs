@@ -81,6 +81,11 @@ struct Totals {
     endless: bool,
 }
 
+/// `percent` of `value`.
+fn percent(value: u64, percent: u64) -> u64 {
+    u64::try_from(u128::from(value) * u128::from(percent) / 100).unwrap_or(u64::MAX)
+}
+
 fn share(total: u64, brokers: u64) -> u64 {
     total.div_ceil(brokers.max(1))
 }
@@ -106,9 +111,9 @@ impl Totals {
 
     /// Brokers that it takes, by what takes the most, when one of them may be away.
     fn brokers(&self, machine: Machine, least: u64) -> (u64, &'static str) {
-        let network = machine.network * NETWORK_FILL / 100;
+        let network = percent(machine.network, NETWORK_FILL);
         let carried = share(self.inbound.max(self.outbound), network.max(1)) + 1;
-        let stored = machine.disk.map_or(0, |disk| share(self.disk, (disk * DISK_FILL / 100).max(1)));
+        let stored = machine.disk.map_or(0, |disk| share(self.disk, percent(disk, DISK_FILL).max(1)));
         let options =
             [(least, "copies"), (carried.max(2), "network with one of them away"), (stored, "disk")];
         let worst = options.into_iter().max_by_key(|(count, _)| *count).unwrap_or((least, "copies"));
@@ -287,18 +292,18 @@ fn files(sheet: &mut Sheet, totals: Totals, brokers: u64) {
 fn too_much(totals: Totals, brokers: u64, machine: Machine) -> Vec<TooMuch> {
     let mut problems = Vec::new();
     let used = share(totals.disk, brokers);
-    if let Some(disk) = machine.disk.filter(|disk| used > disk * DISK_FILL / 100) {
+    if let Some(disk) = machine.disk.filter(|disk| used > percent(*disk, DISK_FILL)) {
         problems.push(TooMuch {
             message: format!(
                 "each of {} holds {}, and a disk of {} is full enough at {DISK_FILL}% = {}",
                 text::count(brokers, "broker"),
                 size(used),
                 size(disk),
-                size(disk * DISK_FILL / 100)
+                size(percent(disk, DISK_FILL))
             ),
             help: format!(
                 "run {} brokers, give each a larger disk, or retain less",
-                share(totals.disk, (disk * DISK_FILL / 100).max(1))
+                share(totals.disk, percent(disk, DISK_FILL).max(1))
             ),
         });
     }
@@ -314,7 +319,7 @@ fn too_much(totals: Totals, brokers: u64, machine: Machine) -> Vec<TooMuch> {
             ),
             help: format!(
                 "run {} brokers",
-                share(busiest, (machine.network * NETWORK_FILL / 100).max(1)) + 1
+                share(busiest, percent(machine.network, NETWORK_FILL).max(1)) + 1
             ),
         });
     }
@@ -350,7 +355,7 @@ fn sensitivity(burdens: &[Burden], machine: Machine, least: u64, now: (u64, Tota
         vary("all retention x 2", &|b| b.disk = b.disk.map(|disk| disk.saturating_mul(2))),
         vary("one more group reads everything", &|b| b.readers += 1),
         vary("one more copy of everything", &|b| {
-            b.disk = b.disk.map(|disk| disk / b.copies.max(1) * (b.copies + 1));
+            b.disk = b.disk.map(|disk| (disk / b.copies.max(1)).saturating_mul(b.copies + 1));
             b.copies += 1;
         }),
     ]

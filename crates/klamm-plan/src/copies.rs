@@ -5,7 +5,7 @@ use klamm_contract::{Consistency, Profile, Survive};
 use crate::text;
 
 /// More copies than that of one partition is a mistake, not a plan.
-const MAX_COPIES: u32 = 15;
+pub(crate) const MAX_COPIES: u32 = 15;
 
 /// Copies of each partition, the floor, and what they carry through.
 #[derive(Debug, Clone, PartialEq, Eq)]

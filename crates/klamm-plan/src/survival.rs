@@ -6,6 +6,7 @@ use klamm_contract::{Durability, Survive, Unit, worst_loss};
 use klamm_kafka::{Version, in_sync_floor};
 use serde::{Deserialize, Serialize};
 
+use crate::copies::MAX_COPIES;
 use crate::text;
 
 /// What is left of a topic when so many brokers or racks are lost at once: the worst choice of them decides.
@@ -125,8 +126,9 @@ pub fn smallest_change(
     durability: Durability,
 ) -> Option<(u32, u32)> {
     let (brokers, racks) = room;
-    let mut options: Vec<(u32, u32)> =
-        (1..=brokers).flat_map(|copies| (1..=copies).map(move |floor| (copies, floor))).collect();
+    let mut options: Vec<(u32, u32)> = (1..=brokers.min(MAX_COPIES))
+        .flat_map(|copies| (1..=copies).map(move |floor| (copies, floor)))
+        .collect();
     options.sort_by_key(|(c, f)| (c.abs_diff(copies), f.abs_diff(floor)));
     options.into_iter().find(|(copies, floor)| {
         let placement = Placement::fresh(brokers, racks, brokers, *copies);

@@ -6,8 +6,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::jars::Jars;
 use super::state::{self, Listener};
-use super::{Controller, Kafka, KafkaOptions, Lifetime, Listeners, VERSION, properties};
+use super::{Controller, Kafka, KafkaOptions, Lifetime, Listeners, RELEASES, VERSION, properties};
+use crate::clients::Clients;
+use crate::paths;
 
 /// Real Kafka on loopback.
 #[derive(Debug, Args)]
@@ -40,7 +43,7 @@ enum Action {
     Resume(Node),
     /// Show what runs
     Status(Which),
-    /// Fetch the jars into the cache, if they are not there
+    /// Fetch what the tests run into the cache, if it is not there: the jars of every version, and other languages' clients
     Fetch,
 }
 
@@ -109,8 +112,19 @@ pub fn run(command: Command) -> Result<()> {
         Action::Pause(node) => node.which.open()?.pause(node.node),
         Action::Resume(node) => node.which.open()?.resume(node.node),
         Action::Status(which) => status(&which),
-        Action::Fetch => super::jars::Jars::ensure(VERSION).map(|jars| println!("{}", jars.libs.display())),
+        Action::Fetch => fetch(),
     }
+}
+
+/// All of it at once, so that no test waits for the network.
+fn fetch() -> Result<()> {
+    for release in RELEASES {
+        Jars::ensure_broker(release)?;
+    }
+    Jars::ensure_strimzi()?;
+    Clients::ensure(&paths::root())?;
+    println!("{}", Jars::ensure(VERSION)?.libs.display());
+    Ok(())
 }
 
 fn start(up: Up) -> Result<()> {

@@ -33,6 +33,9 @@ use state::{ClusterState, Listener, NodeState, Role, free_ports, node_dir, pid_f
 /// The version that is run unless another is asked for.
 pub const VERSION: &str = "4.3.1";
 
+/// The releases that exported broker files are tried on: the last of 3.x, the one of all other tests, the newest.
+pub const RELEASES: [&str; 3] = ["3.9.1", VERSION, "4.4.0"];
+
 /// The id of the controller when it runs apart from the brokers, which are numbered from 1.
 pub const CONTROLLER_ID: i32 = 100;
 

@@ -7,6 +7,7 @@ mod on_real_kafka {
 
     use anyhow::{Context, Result, ensure};
     use klamm_testkit::eventually;
+    use xtask::kafka::RELEASES;
     use xtask::kafka::jars::{Jars, run};
 
     use crate::harness::Place;
@@ -81,16 +82,16 @@ mod on_real_kafka {
 
     #[tokio::test]
     async fn kafka_3_9_starts_with_its_file_and_takes_the_plan() -> Result<()> {
-        starts("3.9.1").await
+        starts(RELEASES[0]).await
     }
 
     #[tokio::test]
     async fn kafka_4_3_starts_with_its_file_and_takes_the_plan() -> Result<()> {
-        starts(xtask::kafka::VERSION).await
+        starts(RELEASES[1]).await
     }
 
     #[tokio::test]
     async fn kafka_4_4_starts_with_its_file_and_takes_the_plan() -> Result<()> {
-        starts("4.4.0").await
+        starts(RELEASES[2]).await
     }
 }

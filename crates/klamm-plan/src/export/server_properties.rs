@@ -7,6 +7,8 @@ use super::properties::Page;
 use crate::{Plan, Setting};
 
 const GIB: u64 = 1 << 30;
+/// More files or maps than that is a number of somebody who is testing klamm.
+const MOST: u64 = 1 << 30;
 /// Heap of a broker: what is left is page cache.
 const HEAP_GIB: u64 = 6;
 
@@ -106,7 +108,7 @@ fn systemd(plan: &Plan) -> ExportFile {
     let find = |what: &str| {
         plan.capacity.figures.iter().find(|figure| figure.what == what).map(|figure| figure.value)
     };
-    let files = find("open files of a broker").unwrap_or(100_000).max(100_000).next_power_of_two();
+    let files = find("open files of a broker").unwrap_or(0).clamp(100_000, MOST).next_power_of_two();
     let text = format!(
         "# A broker under systemd: made by klamm from plan {}; the paths are those of the package that installed Kafka.\n\
          [Unit]\nDescription=Apache Kafka\nAfter=network-online.target\nWants=network-online.target\n\n\
@@ -126,7 +128,7 @@ fn systemd(plan: &Plan) -> ExportFile {
 fn sysctl(plan: &Plan) -> ExportFile {
     let maps = plan.capacity.figures.iter().find(|figure| figure.what == "memory maps of a broker");
     let maps = maps.map_or(0, |figure| figure.value);
-    let limit = (maps * 2).max(262_144).next_power_of_two();
+    let limit = maps.saturating_mul(2).clamp(262_144, MOST).next_power_of_two();
     let text = format!(
         "# /etc/sysctl.d/99-kafka.conf: made by klamm from plan {}.\n\n\
          # Two maps a segment: {maps} planned, Linux's default is 65530.\nvm.max_map_count = {limit}\n\n\

@@ -39,7 +39,7 @@ pub(crate) fn disk(
         }
         Retain::Compact if values.is_some() => {
             let values = u128::from(values.unwrap_or(0));
-            let open = u128::from(segments.bytes.min(values as u64 + 1)) * u128::from(partitions);
+            let open = u128::from(segments.bytes).min(values + 1) * u128::from(partitions);
             let one = values * 2 + open;
             let because = format!(
                 "one record of each key = {} x 2 until half is cleaned + {} of open segments = {}",

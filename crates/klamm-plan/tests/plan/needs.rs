@@ -234,3 +234,28 @@ fn two_plans_are_compared_with_what_the_way_costs() {
         back.figures.iter().any(|figure| figure.what == "disk used of a broker" && figure.to > figure.from)
     );
 }
+
+#[test]
+fn the_largest_numbers_that_can_be_written_neither_panic_nor_wrap() {
+    let text = "klamm: 1\nservice: s\ncluster:\n  brokers: 10000\n  partition: 9000 PB/s\n  \
+        machine: { disk: 9000 PB, memory: 9000 PB, network: 9000 PB/s }\n\
+        topics:\n  t:\n    key: k\n    partitions: 9000\n    keys: { distinct: 9000000000G, hottest: 100% }\n    growth: 9000000x\n    \
+        write: { rate: 9000 PB/s, record: 1 GiB, peak: 9000000x, largest: 1 GiB }\n    retain: RETAIN\n\
+        consumers:\n  g:\n    reads: [t]\n    work: { p50: 0.001 ms, p99: 1000w }\n    instances: 4294967295\n    threads: 4294967295\n    \
+        outage: 9000w\n    lag: 9000w\n\
+        streams:\n  a: { reads: [t], state: 9000 PB, standbys: 7, instances: 4294967295, threads: 4294967295 }\n\
+        recovery: { rpo: 9000w, rto: 9000w, link: 9000 PB/s, to: { bootstrap: [b:9092] } }\n";
+    let crowd = problems(&text.replace("RETAIN", "1d").replace("brokers: 10000", "brokers: 4294967295"));
+    assert!(crowd.iter().any(|problem| problem.code == "too-many-brokers"), "{crowd:?}");
+    for retain in ["9000w", "9000 PB", "forever", "compact"] {
+        for profile in ["prod", "dev"] {
+            let text = text
+                .replace("RETAIN", retain)
+                .replace("service: s", &format!("service: s\nprofile: {profile}"));
+            // Refused or planned: either way with numbers that mean something.
+            for problem in problems(&text) {
+                assert!(!problem.message.is_empty(), "{problem:?}");
+            }
+        }
+    }
+}

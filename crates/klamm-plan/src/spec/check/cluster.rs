@@ -10,6 +10,9 @@ use crate::spec::raw::{ClusterOrFile, RawCluster, RawClusterFile, RawMachine, Ra
 use crate::spec::units::{PerSecond, Rate};
 use crate::spec::{ClusterSpec, MachineSpec, SaslSpec, SecretRef, SecuritySpec, TlsSpec, yaml};
 
+/// No cluster has more; placements are computed for as many.
+const MAX_BROKERS: u32 = 10_000;
+
 pub(super) fn resolve(
     cluster: ClusterOrFile,
     files: &BTreeMap<String, String>,
@@ -45,8 +48,8 @@ fn check_cluster(raw: Spanned<RawCluster>, cx: &mut Context) -> ClusterSpec {
                 Some("write host:port, like localhost:9092".to_owned());
         }
     }
-    if let Some(brokers) = raw.brokers.as_ref().filter(|brokers| brokers.value == 0) {
-        cx.error("no-brokers", brokers.span, "a cluster has at least 1 broker");
+    if let Some(brokers) = &raw.brokers {
+        check_brokers(brokers, cx);
     }
     let racks = raw.racks.map(|racks| {
         for (at, rack) in racks.value.iter().enumerate() {
@@ -101,6 +104,16 @@ fn check_cluster(raw: Spanned<RawCluster>, cx: &mut Context) -> ClusterSpec {
         brokers: raw.brokers,
         racks,
         security,
+    }
+}
+
+fn check_brokers(brokers: &Spanned<u32>, cx: &mut Context) {
+    if brokers.value == 0 {
+        cx.error("no-brokers", brokers.span, "a cluster has at least 1 broker");
+    }
+    if brokers.value > MAX_BROKERS {
+        let message = format!("{} brokers are more than {MAX_BROKERS}", brokers.value);
+        cx.error("too-many-brokers", brokers.span, message);
     }
 }
 
