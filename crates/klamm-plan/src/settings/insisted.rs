@@ -3,7 +3,7 @@
 //! Much of what is refused here is advice in circulation: it is named as such, with what is right.
 
 use klamm_contract::{Consistency, ConsumerContract, Delivery, Layer, Order, TopicContract};
-use klamm_kafka::{is_consumer_config, is_producer_config, topic_config};
+use klamm_kafka::{ValueType, is_consumer_config, is_producer_config, topic_config};
 
 use super::Setting;
 use crate::Span;
@@ -138,7 +138,24 @@ fn install(insisted: &[Insisted], contract: &mut TopicContract) {
     }
 }
 
+/// Is `value` one of the type that Kafka reads?
+fn is_of_type(value: &str, kind: ValueType) -> bool {
+    match kind {
+        ValueType::Bool => matches!(value, "true" | "false"),
+        ValueType::Int => value.parse::<i32>().is_ok(),
+        ValueType::Long => value.parse::<i64>().is_ok(),
+        ValueType::Double => value.parse::<f64>().is_ok_and(f64::is_finite),
+        ValueType::Text | ValueType::List => true,
+    }
+}
+
 fn judge_topic(one: &Insisted, contract: &TopicContract) -> Answer {
+    let config = topic_config(&one.name.value);
+    if let Some(config) = config.filter(|config| !is_of_type(&one.value.value, config.value_type)) {
+        let kind = format!("{:?}", config.value_type).to_lowercase();
+        let valid = if config.valid.is_empty() { String::new() } else { format!(": {}", config.valid) };
+        return refuse(format!("it is no {kind}"), format!("Kafka takes a {kind}{valid}"));
+    }
     let strong = contract.durability.consistency == Consistency::Strong;
     let (rf, floor) = (contract.layer_topic.replication_factor, contract.layer_topic.min_insync_replicas);
     match (one.name.value.as_str(), one.value.value.as_str()) {

@@ -76,6 +76,7 @@ fn advice_in_circulation_is_refused_by_name() {
         ("    settings: { min.insync.replicas: 1 }\n", "", "acks=all waits for those that are in sync"),
         ("    settings: { unclean.leader.election.enable: true }\n", "", "lacks acknowledged records"),
         ("    settings: { retention.ms: 5 }\n", "", "retain: says"),
+        ("    settings: { segment.bytes: 1GB }\n", "", "it is no int"),
         ("    settings: { retention.hours: 5 }\n", "", "Kafka knows no topic setting"),
         ("    producer: { acks: 1 }\n", "", "gone with the leader"),
         ("    producer: { enable.idempotence: false }\n", "", "stored twice"),
