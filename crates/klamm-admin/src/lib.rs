@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use error::{AdminError, AdminErrorKind};
 pub use groups::{CommittedOffset, GroupDescription, GroupMember};
 /// Kafka's error codes, as [`AdminError::code`] gives them.
-pub use klamm_kafka::ErrorCode;
+pub use klamm_kafka::{ErrorCode, Operation};
 /// The stamp of an idempotent producer, as [`Admin::init_producer`] gives it.
 pub use klamm_wire::batch::ProducerStamp;
 /// What errors of a connection are made of, so that callers need not name `klamm-wire` for it.
@@ -40,7 +40,7 @@ pub use options::ClientOptions;
 pub use probe::{AddressProbe, ListenerProbe};
 pub use quorum::Quorum;
 pub use reassign::{Ongoing, Reassign};
-pub use rights::{Operation, Rights, TopicRights};
+pub use rights::{Rights, TopicRights};
 pub use topics::{Mode, NewTopic, TopicOutcome};
 
 /// A handle on a cluster. Cheap to clone; clones share connections, which end with the last of them.

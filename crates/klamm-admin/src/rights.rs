@@ -1,58 +1,14 @@
 //! What this client may do (KIP-430).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use klamm_kafka::ErrorCode;
+use klamm_kafka::{ErrorCode, Operation};
 use klamm_wire::protocol::messages::{DescribeClusterRequest, MetadataRequest};
 
 use crate::Admin;
 use crate::error::AdminError;
 use crate::metadata::Topics;
 use crate::retry::Repeat;
-
-/// An ACL operation; the numbers are Kafka's `AclOperation` codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Operation {
-    /// READ.
-    Read = 3,
-    /// WRITE.
-    Write = 4,
-    /// CREATE.
-    Create = 5,
-    /// DELETE.
-    Delete = 6,
-    /// ALTER.
-    Alter = 7,
-    /// DESCRIBE.
-    Describe = 8,
-    /// CLUSTER_ACTION.
-    ClusterAction = 9,
-    /// DESCRIBE_CONFIGS.
-    DescribeConfigs = 10,
-    /// ALTER_CONFIGS.
-    AlterConfigs = 11,
-    /// IDEMPOTENT_WRITE.
-    IdempotentWrite = 12,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Operation::Read => "READ",
-            Operation::Write => "WRITE",
-            Operation::Create => "CREATE",
-            Operation::Delete => "DELETE",
-            Operation::Alter => "ALTER",
-            Operation::Describe => "DESCRIBE",
-            Operation::ClusterAction => "CLUSTER_ACTION",
-            Operation::DescribeConfigs => "DESCRIBE_CONFIGS",
-            Operation::AlterConfigs => "ALTER_CONFIGS",
-            Operation::IdempotentWrite => "IDEMPOTENT_WRITE",
-        })
-    }
-}
 
 /// The operations that the broker allows this client on one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

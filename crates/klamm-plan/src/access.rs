@@ -1,6 +1,7 @@
 //! Who may do what: the least that each service needs, from what it reads and writes.
 
 use klamm_contract::Delivery;
+use klamm_kafka::{Operation, Pattern, ResourceType};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{Spec, StreamsSpec};
@@ -30,14 +31,14 @@ impl AccessPlan {
 /// One allowance: an ACL of Kafka's, from any host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Grant {
-    /// `TOPIC`, `GROUP`, `TRANSACTIONAL_ID`, `CLUSTER`.
-    pub resource_type: String,
+    /// Kind of what it is about.
+    pub resource_type: ResourceType,
     /// Name, or its beginning.
     pub resource: String,
-    /// `LITERAL` or `PREFIXED`.
-    pub pattern: String,
-    /// `READ`, `WRITE`, `DESCRIBE`, `CREATE` …
-    pub operation: String,
+    /// How the name is meant.
+    pub pattern: Pattern,
+    /// What is allowed.
+    pub operation: Operation,
     /// Why.
     pub reason: String,
 }
@@ -47,15 +48,9 @@ struct Grants {
 }
 
 impl Grants {
-    fn add(&mut self, what: (&str, &str, &str), operation: &str, reason: String) {
+    fn add(&mut self, what: (ResourceType, &str, Pattern), operation: Operation, reason: String) {
         let (resource_type, resource, pattern) = what;
-        let grant = Grant {
-            resource_type: resource_type.to_owned(),
-            resource: resource.to_owned(),
-            pattern: pattern.to_owned(),
-            operation: operation.to_owned(),
-            reason,
-        };
+        let grant = Grant { resource_type, resource: resource.to_owned(), pattern, operation, reason };
         let same = |other: &&Grant| {
             (&other.resource_type, &other.resource, &other.pattern, &other.operation)
                 == (&grant.resource_type, &grant.resource, &grant.pattern, &grant.operation)
@@ -65,8 +60,8 @@ impl Grants {
         }
     }
 
-    fn topic(&mut self, name: &str, operation: &str, reason: String) {
-        self.add(("TOPIC", name, "LITERAL"), operation, reason);
+    fn topic(&mut self, name: &str, operation: Operation, reason: String) {
+        self.add((ResourceType::Topic, name, Pattern::Literal), operation, reason);
     }
 }
 
@@ -76,25 +71,25 @@ pub(crate) fn access(spec: &Spec) -> AccessPlan {
     for topic in &spec.topics {
         grants.topic(
             &topic.name.value,
-            "WRITE",
+            Operation::Write,
             "owns it and writes it; idempotent producers need no more since 3.0 (KIP-679)".to_owned(),
         );
         grants.topic(
             &topic.name.value,
-            "DESCRIBE_CONFIGS",
+            Operation::DescribeConfigs,
             "the durable producer looks at the floor before its first send".to_owned(),
         );
     }
     for topic in &spec.writes {
-        grants.topic(&topic.value, "WRITE", "writes: says so".to_owned());
+        grants.topic(&topic.value, Operation::Write, "writes: says so".to_owned());
     }
     for consumer in &spec.consumers {
         for topic in &consumer.reads {
-            grants.topic(&topic.value, "READ", format!("group {} reads it", consumer.group.value));
+            grants.topic(&topic.value, Operation::Read, format!("group {} reads it", consumer.group.value));
         }
         grants.add(
-            ("GROUP", &consumer.group.value, "LITERAL"),
-            "READ",
+            (ResourceType::Group, &consumer.group.value, Pattern::Literal),
+            Operation::Read,
             "joins the group and commits its offsets".to_owned(),
         );
         if consumer.delivery == Delivery::ExactlyOnce {
@@ -114,9 +109,9 @@ pub(crate) fn access(spec: &Spec) -> AccessPlan {
 }
 
 fn transactional(grants: &mut Grants, name: &str) {
-    for operation in ["WRITE", "DESCRIBE"] {
+    for operation in [Operation::Write, Operation::Describe] {
         grants.add(
-            ("TRANSACTIONAL_ID", name, "PREFIXED"),
+            (ResourceType::TransactionalId, name, Pattern::Prefixed),
             operation,
             "its transactions are named after it".to_owned(),
         );
@@ -126,16 +121,22 @@ fn transactional(grants: &mut Grants, name: &str) {
 fn streams(grants: &mut Grants, streams: &StreamsSpec) {
     let application = streams.application.value.as_str();
     for topic in &streams.reads {
-        grants.topic(&topic.value, "READ", format!("application {application} reads it"));
+        grants.topic(&topic.value, Operation::Read, format!("application {application} reads it"));
     }
     for topic in &streams.writes {
-        grants.topic(&topic.value, "WRITE", format!("application {application} writes it"));
+        grants.topic(&topic.value, Operation::Write, format!("application {application} writes it"));
     }
-    for operation in ["CREATE", "READ", "WRITE", "DELETE", "DESCRIBE_CONFIGS"] {
+    for operation in
+        [Operation::Create, Operation::Read, Operation::Write, Operation::Delete, Operation::DescribeConfigs]
+    {
         let reason = "changelogs and repartition topics are named after the application".to_owned();
-        grants.add(("TOPIC", application, "PREFIXED"), operation, reason);
+        grants.add((ResourceType::Topic, application, Pattern::Prefixed), operation, reason);
     }
-    grants.add(("GROUP", application, "LITERAL"), "READ", "the application is a group".to_owned());
+    grants.add(
+        (ResourceType::Group, application, Pattern::Literal),
+        Operation::Read,
+        "the application is a group".to_owned(),
+    );
     if streams.delivery == Delivery::ExactlyOnce {
         transactional(grants, application);
     }

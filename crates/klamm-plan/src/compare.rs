@@ -1,14 +1,13 @@
 //! Two plans beside each other: what changes, what it does to those who run, and what it costs.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use klamm_contract::{Layer, Order};
-use klamm_kafka::{UpdateMode, update_mode};
+use klamm_kafka::{UpdateMode, topic_config, update_mode};
 use serde::Serialize;
 
 use crate::plan::{Plan, TopicPlan};
-use crate::{Setting, text};
+use crate::{Risk, Setting, risk_of, text};
 
 /// What changes from one plan to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,40 +30,9 @@ pub struct PlanChange {
     /// Value after; `None` when there is none.
     pub to: Option<String>,
     /// What it does.
-    pub effect: Effect,
+    pub effect: Risk,
     /// The cost in words, where there is one.
     pub cost: Option<String>,
-}
-
-/// What a change does to those who run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Nobody notices.
-    Safe,
-    /// Clients read it when they start.
-    RestartsClients,
-    /// Brokers read it when they start: written as a file, not applied.
-    NeedsBrokerRestart,
-    /// Records are copied between brokers.
-    CopiesData,
-    /// Keys move to other partitions.
-    MovesKeys,
-    /// Records go.
-    LosesData,
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Effect::Safe => "safe",
-            Effect::RestartsClients => "restarts clients",
-            Effect::NeedsBrokerRestart => "needs a broker restart",
-            Effect::CopiesData => "copies data",
-            Effect::MovesKeys => "re-keys",
-            Effect::LosesData => "loses data",
-        })
-    }
 }
 
 /// One figure that moves.
@@ -128,11 +96,11 @@ pub fn compare(old: &Plan, new: &Plan) -> Comparison {
 
 fn gone(what: &str, why: &str) -> PlanChange {
     let (what, cost) = (what.to_owned(), Some(why.to_owned()));
-    PlanChange { what, setting: "removed".to_owned(), from: None, to: None, effect: Effect::Safe, cost }
+    PlanChange { what, setting: "removed".to_owned(), from: None, to: None, effect: Risk::Safe, cost }
 }
 
 fn added(what: String, cost: Option<String>) -> PlanChange {
-    PlanChange { what, setting: "added".to_owned(), from: None, to: None, effect: Effect::Safe, cost }
+    PlanChange { what, setting: "added".to_owned(), from: None, to: None, effect: Risk::Safe, cost }
 }
 
 fn settings(
@@ -169,35 +137,29 @@ fn effect(
     from: Option<&str>,
     to: Option<&str>,
     topics: Option<(&TopicPlan, &TopicPlan)>,
-) -> Effect {
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
+) -> Risk {
     match setting.layer {
-        Layer::Producer | Layer::Consumer | Layer::Streams | Layer::Mirror => Effect::RestartsClients,
+        Layer::Producer | Layer::Consumer | Layer::Streams | Layer::Mirror => Risk::RestartsClients,
         Layer::Broker | Layer::Controller => match update_mode(&setting.name) {
-            UpdateMode::ReadOnly => Effect::NeedsBrokerRestart,
-            UpdateMode::ClusterWide | UpdateMode::PerBroker => Effect::Safe,
+            UpdateMode::ReadOnly => Risk::NeedsBrokerRestart,
+            UpdateMode::ClusterWide | UpdateMode::PerBroker => Risk::Safe,
         },
-        Layer::Topic => match (setting.name.as_str(), number(from), number(to)) {
-            ("partitions", ..) if topics.is_some_and(|(_, now)| now.contract.order != Order::None) => {
-                Effect::MovesKeys
+        Layer::Topic => match (setting.name.as_str(), topics) {
+            ("partitions", Some((_, now))) if now.contract.order != Order::None => Risk::MovesKeys,
+            ("replication.factor", _) => Risk::CopiesData,
+            // What is unset is Kafka's default again.
+            (name, _) => {
+                let default = topic_config(name).map_or("", |config| config.default);
+                risk_of(name, from.or(Some(default)), to.unwrap_or(default))
             }
-            ("replication.factor", ..) => Effect::CopiesData,
-            // -1 keeps everything.
-            ("retention.ms" | "retention.bytes", Some(from), Some(to))
-                if to >= 0 && (from < 0 || to < from) =>
-            {
-                Effect::LosesData
-            }
-            ("cleanup.policy", ..) => Effect::LosesData,
-            _ => Effect::Safe,
         },
     }
 }
 
-fn cost(name: &str, effect: Effect, (old, new): (&TopicPlan, &TopicPlan)) -> Option<String> {
+fn cost(name: &str, effect: Risk, (old, new): (&TopicPlan, &TopicPlan)) -> Option<String> {
     let disk = |topic: &TopicPlan| topic.sizing.disk.total_bytes;
     match effect {
-        Effect::CopiesData => {
+        Risk::CopiesData => {
             let (was, now) =
                 (old.contract.layer_topic.replication_factor, new.contract.layer_topic.replication_factor);
             let copied = disk(old)? / u64::from(was.max(1)) * u64::from(now.saturating_sub(was));
@@ -207,15 +169,15 @@ fn cost(name: &str, effect: Effect, (old, new): (&TopicPlan, &TopicPlan)) -> Opt
                 format!("{} to copy", text::bytes(copied.into()))
             })
         }
-        Effect::LosesData => {
+        Risk::LosesData => {
             let less = disk(old)?.checked_sub(disk(new)?)?;
             Some(format!(
                 "up to {} over all copies go; klamm apply counts the records",
                 text::bytes(less.into())
             ))
         }
-        Effect::MovesKeys => Some("refused in place: klamm apply says how to do it".to_owned()),
-        Effect::Safe if name.starts_with("retention") => {
+        Risk::MovesKeys => Some("refused in place: klamm apply says how to do it".to_owned()),
+        Risk::Safe if name.starts_with("retention") => {
             let more = disk(new)?.checked_sub(disk(old)?)?;
             Some(format!("{} more disk when it is full", text::bytes(more.into())))
         }

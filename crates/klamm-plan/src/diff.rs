@@ -137,6 +137,10 @@ pub enum ChangeKind {
 pub enum Risk {
     /// Nobody notices.
     Safe,
+    /// Clients read it when they start.
+    RestartsClients,
+    /// Brokers read it when they start: written as a file, not applied.
+    NeedsBrokerRestart,
     /// Records are copied between brokers, under a throttle.
     CopiesData,
     /// Whoever has no rule is denied from now on, if the brokers let everybody in where there is no rule.
@@ -172,6 +176,8 @@ impl fmt::Display for Risk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Risk::Safe => "safe",
+            Risk::RestartsClients => "restarts clients",
+            Risk::NeedsBrokerRestart => "needs a broker restart",
             Risk::CopiesData => "copies data",
             Risk::ClosesToOthers => "first rule: closes it to others",
             Risk::SlowsClients => "slows clients",

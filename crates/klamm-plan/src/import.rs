@@ -8,6 +8,7 @@ use klamm_contract::facts::{ClusterFacts, ConfigSource, TopicFacts};
 use klamm_kafka::{in_sync_floor, topic_config};
 
 use crate::spec::{SpecSet, parse};
+use crate::text::quoted;
 use crate::{ChangeKind, Diagnostic, PlanOptions, diff, plan};
 
 /// What is imported beside topics.
@@ -179,7 +180,6 @@ fn write(
     topics: &BTreeMap<&str, Topic>,
     left_out: &[(String, String)],
 ) -> String {
-    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
     let mut text = format!(
         "# What cluster {} has: made by klamm import. What it could not know is marked \"guess\": say it, and the plan follows.\n\
          klamm: 1\nservice: {}  # guess\n\ncluster:\n  bootstrap: [{}]\n  brokers: {}\n",
@@ -232,7 +232,6 @@ fn write(
 }
 
 fn write_groups(text: &mut String, options: &ImportOptions, topics: &BTreeMap<&str, Topic>) {
-    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
     let groups: Vec<(&String, Vec<&str>)> = options
         .groups
         .iter()

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_contract::facts::{ClusterFacts, ConfigFact, ConfigSource};
-use klamm_kafka::{Acl, Operation, Pattern, Permission, ResourceType, UpdateMode, allows, update_mode};
+use klamm_kafka::{Acl, Operation, Permission, ResourceType, UpdateMode, allows, update_mode};
 use serde::{Deserialize, Serialize};
 
-use crate::{Change, ChangeKind, Grant, Plan, Risk};
+use crate::{AccessPlan, Change, ChangeKind, Grant, Plan, Risk};
 
 /// Who may do what on a live cluster, and how fast.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,22 +17,21 @@ pub struct AccessFacts {
     pub quotas: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
-/// The rules that the plan asks for. A grant whose words are not Kafka's has none.
+/// The rules that the plan asks for.
 pub fn planned_acls(plan: &Plan) -> Vec<Acl> {
-    let rule = |principal: &str, grant: &Grant| {
-        Some(Acl {
-            principal: principal.to_owned(),
-            host: "*".to_owned(),
-            resource_type: ResourceType::from_word(&grant.resource_type)?,
-            resource: grant.resource.clone(),
-            pattern: Pattern::from_word(&grant.pattern)?,
-            operation: Operation::from_word(&grant.operation)?,
-            permission: Permission::Allow,
-        })
+    let rule = |principal: &str, grant: &Grant| Acl {
+        principal: principal.to_owned(),
+        host: "*".to_owned(),
+        resource_type: grant.resource_type,
+        resource: grant.resource.clone(),
+        pattern: grant.pattern,
+        operation: grant.operation,
+        permission: Permission::Allow,
     };
-    let grants =
-        plan.access.iter().flat_map(|service| service.grants.iter().map(move |grant| (service, grant)));
-    grants.filter_map(|(service, grant)| rule(&service.principal, grant)).collect()
+    let of = |service: &AccessPlan| -> Vec<Acl> {
+        service.grants.iter().map(|grant| rule(&service.principal, grant)).collect()
+    };
+    plan.access.iter().flat_map(of).collect()
 }
 
 /// Rules to add and quotas to set. Rules are never taken away: others may count on them.

@@ -31,7 +31,7 @@ mod upgrade;
 
 pub use access::{AccessPlan, Grant};
 pub use capacity::{Capacity, Figure, Sensitivity};
-pub use compare::{Comparison, Effect, FigureChange, PlanChange, compare};
+pub use compare::{Comparison, FigureChange, PlanChange, compare};
 pub use diagnostic::{Diagnostic, Place, Span};
 pub use diff::{Change, ChangeKind, Conflict, Diff, Risk, diff, risk_of};
 pub use layers::{AccessFacts, Answer, access_changes, broker_changes, planned_acls, simulate};

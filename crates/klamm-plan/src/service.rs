@@ -2,6 +2,7 @@
 
 use crate::Plan;
 use crate::export::{ExportFile, Format, export, identifier};
+use crate::text::quoted;
 
 /// Languages in which a service can be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,7 +37,6 @@ impl Language {
 pub fn service(plan: &Plan, language: Language) -> Result<Vec<ExportFile>, String> {
     let topic = plan.topics.first().ok_or("the spec owns no topic to write to")?;
     let group = plan.consumers.first().ok_or("the spec has no consumer group to read with")?;
-    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
     let reads: Vec<String> = group.contract.topics.iter().map(|topic| quoted(topic)).collect();
     let settings = |format: Format| -> Vec<ExportFile> {
         let files = export(plan, format).into_iter();

@@ -6,6 +6,11 @@ pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// `text` in quotes, with what would end them escaped: a string of JSON, and so of YAML, Python and JavaScript, too.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// `1 record`, `7 records`.
 pub(crate) fn records(number: i64) -> String {
     count(u64::try_from(number).unwrap_or(0), "record")

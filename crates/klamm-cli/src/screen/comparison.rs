@@ -1,7 +1,8 @@
 //! Two plans beside each other.
 
-use klamm_plan::{Comparison, FigureChange};
+use klamm_plan::Comparison;
 
+use super::document::amount;
 use super::table;
 
 /// What changes, what it does, and what it costs.
@@ -25,13 +26,11 @@ pub fn comparison(found: &Comparison) -> String {
         })
         .collect();
     let mut text = table(&["what", "setting", "old", "new", "effect", "cost"], &rows);
-    let figure = |figure: &FigureChange, value: u64| match figure.unit.as_str() {
-        "bytes" => super::bytes(value),
-        "bytes/s" => format!("{}/s", super::bytes(value)),
-        unit => format!("{value} {unit}"),
-    };
-    let rows: Vec<Vec<String>> =
-        found.figures.iter().map(|f| vec![f.what.clone(), figure(f, f.from), figure(f, f.to)]).collect();
+    let rows: Vec<Vec<String>> = found
+        .figures
+        .iter()
+        .map(|f| vec![f.what.clone(), amount(f.from, &f.unit), amount(f.to, &f.unit)])
+        .collect();
     if !rows.is_empty() {
         text.push('\n');
         text.push_str(&table(&["capacity", "old", "new"], &rows));

@@ -1,8 +1,7 @@
 //! The whole plan as a document: Markdown, and HTML that is made of it.
 
 use klamm_plan::{
-    AccessPlan, Capacity, ConsumerPlan, Figure, Plan, RecoveryPlan, Setting, Step, StreamsPlan, Survival,
-    TopicPlan,
+    AccessPlan, Capacity, ConsumerPlan, Plan, RecoveryPlan, Setting, Step, StreamsPlan, Survival, TopicPlan,
 };
 use pulldown_cmark::{Options, Parser, html};
 
@@ -131,7 +130,11 @@ impl Page {
         self.line("## Capacity");
         let rows = capacity.figures.iter().map(|figure| {
             let guess = if figure.guessed { " (has a guess in it)" } else { "" };
-            vec![figure.what.clone(), amount(figure), format!("{}{guess}", figure.because)]
+            vec![
+                figure.what.clone(),
+                amount(figure.value, &figure.unit),
+                format!("{}{guess}", figure.because),
+            ]
         });
         self.table(&["What", "How much", "Arithmetic"], rows);
         let rows = capacity.sensitivity.iter().map(|one| vec![one.input.clone(), one.effect.clone()]);
@@ -153,7 +156,7 @@ impl Page {
             ));
             let rows = service.grants.iter().map(|grant| {
                 let resource = format!("{} {} ({})", grant.resource_type, grant.resource, grant.pattern);
-                vec![resource, grant.operation.clone(), grant.reason.clone()]
+                vec![resource, grant.operation.to_string(), grant.reason.clone()]
             });
             self.table(&["Resource", "Operation", "Why"], rows);
         }
@@ -217,13 +220,14 @@ fn cell(text: &str) -> String {
     safe
 }
 
-pub(super) fn amount(figure: &Figure) -> String {
-    match figure.unit.as_str() {
-        "bytes" => super::bytes(figure.value),
-        "bytes/s" => format!("{}/s", super::bytes(figure.value)),
-        "percent" => format!("{}%", figure.value),
-        "seconds" if figure.value >= 120 => format!("{} min", figure.value / 60),
-        "seconds" => format!("{} s", figure.value),
-        _ => figure.value.to_string(),
+/// A number with its unit, as capacity figures have them.
+pub(super) fn amount(value: u64, unit: &str) -> String {
+    match unit {
+        "bytes" => super::bytes(value),
+        "bytes/s" => format!("{}/s", super::bytes(value)),
+        "percent" => format!("{value}%"),
+        "seconds" if value >= 120 => format!("{} min", value / 60),
+        "seconds" => format!("{value} s"),
+        _ => value.to_string(),
     }
 }

@@ -111,7 +111,7 @@ fn together(plan: &Plan) -> String {
         text.push_str(&format!(
             "    {}: {}: {}{guess}\n",
             figure.what,
-            super::document::amount(figure),
+            super::document::amount(figure.value, &figure.unit),
             figure.because
         ));
     }

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 
-use crate::harness::Place;
+use xtask::paths::root;
+
+use crate::harness::{Place, same_as_committed};
 
 fn files(folder: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
@@ -73,10 +75,6 @@ async fn a_format_without_anything_to_say_is_told() -> Result<()> {
     Ok(())
 }
 
-fn root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// `UPDATE=1 cargo test -p klamm-cli --test e2e exports` writes it anew; the stage `outside` compiles it.
 #[tokio::test]
 async fn contracts_in_rust_are_those_that_the_outside_program_is_built_with() -> Result<()> {
@@ -85,15 +83,7 @@ async fn contracts_in_rust_are_those_that_the_outside_program_is_built_with() ->
     let written = place.run(&["export", &spec, "--format", "rust", "--out", "out"]).await?;
     ensure!(written.code == Some(0), "{written:?}");
     let fresh = std::fs::read_to_string(place.file("out/contracts.rs"))?;
-    let file = root().join("tests/outside/src/contracts.rs");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&file, &fresh)?;
-    }
-    ensure!(
-        std::fs::read_to_string(&file)? == fresh,
-        "tests/outside/src/contracts.rs is not what is exported"
-    );
-    Ok(())
+    same_as_committed("tests/outside/src/contracts.rs", &fresh)
 }
 
 mod on_real_kafka {

@@ -16,6 +16,17 @@ use tokio::time::timeout;
 /// No run of the binary in a test comes near it.
 const BOUND: Duration = Duration::from_secs(180);
 
+/// A committed file that is what the binary writes; `UPDATE=1` writes it anew.
+pub fn same_as_committed(file: &str, fresh: &str) -> Result<()> {
+    let path = xtask::paths::root().join(file);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, fresh)?;
+    }
+    let committed = std::fs::read_to_string(&path).with_context(|| file.to_owned())?;
+    ensure!(committed == fresh, "{file} is not what the binary writes: UPDATE=1 writes it anew");
+    Ok(())
+}
+
 /// A working directory with a spec whose topic and group no other test has.
 pub struct Place {
     folder: TempDir,

@@ -1,14 +1,10 @@
 //! Plans as documents: those of the examples are in `docs/plan`, as the binary prints them.
 
-use std::path::Path;
+use anyhow::{Result, ensure};
 
-use anyhow::{Context, Result, ensure};
+use xtask::paths::root;
 
-use crate::harness::Place;
-
-fn root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::harness::{Place, same_as_committed};
 
 fn example(name: &str) -> String {
     root().join(format!("examples/{name}/klamm.yaml")).display().to_string()
@@ -21,15 +17,7 @@ async fn the_plans_of_the_examples_are_those_in_the_docs() -> Result<()> {
     for name in ["orders", "clickstream", "reference"] {
         let printed = place.run(&["plan", &example(name), "--format", "markdown"]).await?;
         ensure!(printed.code == Some(0), "{printed:?}");
-        let page = root().join(format!("docs/plan/{name}.md"));
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(&page, &printed.stdout)?;
-        }
-        let committed = std::fs::read_to_string(&page).context("docs/plan")?;
-        ensure!(
-            committed == printed.stdout,
-            "docs/plan/{name}.md is not what is printed: UPDATE=1 writes it"
-        );
+        same_as_committed(&format!("docs/plan/{name}.md"), &printed.stdout)?;
     }
     Ok(())
 }

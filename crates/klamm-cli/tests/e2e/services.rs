@@ -2,11 +2,9 @@
 
 use anyhow::{Result, ensure};
 
-use crate::harness::Place;
+use xtask::paths::root;
 
-fn root() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::harness::{Place, same_as_committed};
 
 /// `UPDATE=1 cargo test -p klamm-cli --test e2e services` writes it anew; the stage `outside` compiles it.
 #[tokio::test]
@@ -16,14 +14,7 @@ async fn the_service_in_rust_is_the_one_that_is_compiled_outside() -> Result<()>
     let written = place.run(&["init", "--service", "rust"]).await?;
     ensure!(written.code == Some(0), "{written:?}");
     let fresh = std::fs::read_to_string(place.file("service/src/main.rs"))?;
-    let file = root().join("tests/outside/src/bin/service.rs");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&file, &fresh)?;
-    }
-    ensure!(
-        std::fs::read_to_string(&file)? == fresh,
-        "tests/outside/src/bin/service.rs is not what is written"
-    );
+    same_as_committed("tests/outside/src/bin/service.rs", &fresh)?;
     let twice = place.run(&["init", "--service", "rust"]).await?;
     twice.failed_with(&["exists already", "--force"])
 }

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use klamm_contract::{Acks, Consistency, Layer, Order, Profile, Retention, TopicContract};
 
 use super::ExportFile;
-use super::properties::plan_hash;
+use super::properties::{plan_hash, protocol};
+use crate::text::quoted;
 use crate::{Plan, Setting, text};
 
 const WIDTH: usize = 100;
@@ -89,7 +90,7 @@ fn shown(form: Form, value: &str, words: (&str, &str)) -> String {
         (Number, _) if value.parse::<i64>().is_ok() => value.to_owned(),
         (Bool, "true") => words.0.to_owned(),
         (Bool, "false") => words.1.to_owned(),
-        _ => serde_json::to_string(value).unwrap_or_default(),
+        _ => quoted(value),
     }
 }
 
@@ -101,7 +102,7 @@ pub(super) fn python_files(plan: &Plan) -> Vec<ExportFile> {
     );
     let _ = writeln!(out, "    \"bootstrap_servers\": {},", json(&plan.cluster.bootstrap));
     if let Some(mechanism) = &plan.cluster.sasl {
-        let protocol = if plan.cluster.tls { "SASL_SSL" } else { "SASL_PLAINTEXT" };
+        let protocol = protocol(plan).unwrap_or("PLAINTEXT");
         let _ = writeln!(
             out,
             "    \"security_protocol\": \"{protocol}\",\n    \"sasl_mechanism\": \"{mechanism}\","

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::ExportFile;
 use super::properties::{comment, plan_hash};
 use crate::plan::{ConsumerPlan, TopicPlan};
+use crate::text::quoted;
 use crate::{Plan, text};
 
 const WIDTH: usize = 110;
@@ -45,10 +46,6 @@ pub(super) fn files(plan: &Plan) -> Vec<ExportFile> {
         );
     }
     vec![ExportFile { path: "kafka-rules.yaml".to_owned(), text }]
-}
-
-fn quoted(value: &str) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn alerts(plan: &Plan) -> Vec<Alert> {

@@ -153,7 +153,8 @@ impl Page {
     }
 }
 
-fn protocol(plan: &Plan) -> Option<&'static str> {
+/// `security.protocol` of clients; `None` for Kafka's own default, in clear and without a name.
+pub(super) fn protocol(plan: &Plan) -> Option<&'static str> {
     match (plan.cluster.tls, plan.cluster.sasl.is_some()) {
         (true, true) => Some("SASL_SSL"),
         (true, false) => Some("SSL"),

@@ -3,7 +3,7 @@
 use klamm_kafka::UpdateMode;
 
 use super::ExportFile;
-use super::properties::Page;
+use super::properties::{Page, plan_hash, protocol};
 use crate::{Plan, Setting};
 
 const GIB: u64 = 1 << 30;
@@ -31,7 +31,7 @@ fn role(plan: &Plan, name: &str, roles: &str) -> ExportFile {
     page.extra("node.id", "1", "Another one on each node.");
     page.extra("process.roles", roles, "KRaft. [KIP-500]");
     let (broker, controller) = (roles.contains("broker"), roles.contains("controller"));
-    let clients = client_protocol(plan);
+    let clients = protocol(plan).unwrap_or("PLAINTEXT");
     let mut listeners = Vec::new();
     if broker {
         listeners.push("CLIENTS://:9092,REPLICATION://:9094".to_owned());
@@ -79,15 +79,6 @@ fn of_controllers(setting: &Setting) -> bool {
     )
 }
 
-fn client_protocol(plan: &Plan) -> &'static str {
-    match (plan.cluster.tls, plan.cluster.sasl.is_some()) {
-        (true, true) => "SASL_SSL",
-        (true, false) => "SSL",
-        (false, true) => "SASL_PLAINTEXT",
-        (false, false) => "PLAINTEXT",
-    }
-}
-
 fn inner(plan: &Plan) -> &'static str {
     if plan.cluster.tls { "SSL" } else { "PLAINTEXT" }
 }
@@ -120,7 +111,7 @@ fn systemd(plan: &Plan) -> ExportFile {
          # Leaders are handed over before the process ends: that takes longer than systemd's 90 s on a broker with many of them.\n\
          TimeoutStopSec=300\n# Ended by SIGTERM the JVM exits with 143: that is no failure.\nSuccessExitStatus=143\nRestart=on-failure\nRestartSec=10\n\
          # Log, index and time index of each segment, and connections.\nLimitNOFILE={files}\n\n[Install]\nWantedBy=multi-user.target\n",
-        super::properties::plan_hash(plan)
+        plan_hash(plan)
     );
     ExportFile { path: "kafka.service".to_owned(), text }
 }
@@ -135,7 +126,7 @@ fn sysctl(plan: &Plan) -> ExportFile {
          # A broker that is swapped out is late for everything.\nvm.swappiness = 1\n\n\
          # Write back early and steadily instead of in bursts that stop producers.\nvm.dirty_background_ratio = 5\nvm.dirty_ratio = 60\n\n\
          # Buffers for {} of bandwidth and delay.\nnet.core.rmem_max = 2097152\nnet.core.wmem_max = 2097152\n",
-        super::properties::plan_hash(plan),
+        plan_hash(plan),
         crate::bytes((GIB / 512).into())
     );
     ExportFile { path: "99-kafka.conf".to_owned(), text }

@@ -3,9 +3,11 @@
 use std::fmt::Write;
 
 use klamm_contract::Layer;
+use klamm_kafka::{Pattern, ResourceType};
 
 use super::ExportFile;
 use super::properties::{comment, plan_hash};
+use crate::text::quoted;
 use crate::{Plan, Setting, text};
 
 const WIDTH: usize = 110;
@@ -38,11 +40,6 @@ fn head(plan: &Plan, what: &str) -> String {
         &format!("{what}: made by klamm from plan {}; change the spec and export again.", plan_hash(plan)),
     );
     text
-}
-
-/// Values of YAML that could be read as something else are quoted: all of them.
-fn quoted(value: &str) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn config(text: &mut String, indent: &str, settings: &[&Setting]) {
@@ -142,13 +139,13 @@ fn users(plan: &Plan, cluster: &str) -> String {
         }
         text.push_str("  authorization:\n    type: simple\n    acls:\n");
         for grant in &service.grants {
-            let kind = match grant.resource_type.as_str() {
-                "TOPIC" => "topic",
-                "GROUP" => "group",
-                "TRANSACTIONAL_ID" => "transactionalId",
+            let kind = match grant.resource_type {
+                ResourceType::Topic => "topic",
+                ResourceType::Group => "group",
+                ResourceType::TransactionalId => "transactionalId",
                 _ => "cluster",
             };
-            let pattern = if grant.pattern == "PREFIXED" { "prefix" } else { "literal" };
+            let pattern = if grant.pattern == Pattern::Prefixed { "prefix" } else { "literal" };
             for line in text::wrap(&grant.reason, WIDTH) {
                 let _ = writeln!(text, "      # {line}");
             }
@@ -156,7 +153,7 @@ fn users(plan: &Plan, cluster: &str) -> String {
                 text,
                 "      - resource:\n          type: {kind}\n          name: {}\n          patternType: {pattern}\n        operations:\n          - {}\n",
                 quoted(&grant.resource),
-                operation(&grant.operation)
+                operation(&grant.operation.to_string())
             );
         }
     }

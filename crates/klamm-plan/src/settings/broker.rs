@@ -3,6 +3,7 @@
 use klamm_contract::Layer;
 use klamm_kafka::Version;
 
+use super::topic::DEFAULT_MESSAGE_BYTES;
 use super::{Setting, Settings};
 use crate::spec::{ClusterKind, TopicSpec};
 use crate::text;
@@ -17,7 +18,6 @@ pub(crate) struct Internal {
 const DOCS: &str = "Kafka documentation: Broker Configs";
 /// The default of `offsets.retention.minutes`: 7 days.
 const OFFSETS_RETENTION_MIN: u64 = 10_080;
-const DEFAULT_MESSAGE_BYTES: u64 = 1_048_588;
 
 /// What one topic expects of the brokers.
 pub(crate) fn topic_needs(topic: &TopicSpec) -> Vec<Setting> {

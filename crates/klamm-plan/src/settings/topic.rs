@@ -9,7 +9,7 @@ use crate::spec::{Retain, Timestamps, TopicSpec};
 use crate::text;
 
 /// Kafka's default: 1 MiB and a log entry's 12 bytes.
-const DEFAULT_MESSAGE_BYTES: u64 = 1_048_588;
+pub(super) const DEFAULT_MESSAGE_BYTES: u64 = 1_048_588;
 const DEFAULT_SEGMENT_BYTES: u64 = 1 << 30;
 const MIN_SEGMENT_BYTES: u64 = 1 << 20;
 const MIN_SEGMENT_MS: u64 = 600_000;

@@ -1,7 +1,8 @@
 //! What a spec can ask for beyond copies and retention, and what of it is refused.
 
 use klamm_contract::{Acks, Layer};
-use klamm_plan::{Effect, Plan, PlanOptions, compare};
+use klamm_kafka::ResourceType;
+use klamm_plan::{Plan, PlanOptions, Risk, compare};
 
 use crate::{ORDERS, planned, problems};
 
@@ -187,7 +188,8 @@ fn a_service_is_allowed_what_it_needs_and_no_more() {
     let access = &plan.access[0];
     let has = |kind: &str, name: &str, operation: &str| {
         access.grants.iter().any(|g| {
-            (g.resource_type.as_str(), g.resource.as_str(), g.operation.as_str()) == (kind, name, operation)
+            (g.resource_type.to_string().as_str(), g.resource.as_str(), g.operation.to_string().as_str())
+                == (kind, name, operation)
         })
     };
     assert_eq!((access.principal.as_str(), access.producer_byte_rate), ("User:alice", Some(50_000_000)));
@@ -200,7 +202,7 @@ fn a_service_is_allowed_what_it_needs_and_no_more() {
     assert!(
         !has("TOPIC", "audit", "READ") && !has("TOPIC", "theirs", "WRITE") && !has("TOPIC", "t", "DELETE")
     );
-    assert!(access.grants.iter().all(|grant| grant.resource_type != "CLUSTER"));
+    assert!(access.grants.iter().all(|grant| grant.resource_type != ResourceType::Cluster));
 }
 
 #[test]
@@ -224,9 +226,9 @@ fn two_plans_are_compared_with_what_the_way_costs() {
     ));
     let changes = compare(&old, &longer).changes;
     let effect = |setting: &str| changes.iter().find(|c| c.setting == setting).map(|c| c.effect);
-    assert_eq!(effect("retention.ms"), Some(Effect::LosesData));
-    assert_eq!(effect("replication.factor"), Some(Effect::CopiesData));
-    assert_eq!(effect("max.poll.records"), Some(Effect::RestartsClients));
+    assert_eq!(effect("retention.ms"), Some(Risk::LosesData));
+    assert_eq!(effect("replication.factor"), Some(Risk::CopiesData));
+    assert_eq!(effect("max.poll.records"), Some(Risk::RestartsClients));
     assert!(compare(&old, &old).changes.is_empty() && compare(&old, &old).figures.is_empty());
     let back = compare(&longer, &old);
     let copied = back.changes.iter().find(|c| c.setting == "replication.factor").and_then(|c| c.cost.clone());
