@@ -5,12 +5,11 @@ use std::time::Duration;
 use klamm_admin::{Admin, AdminError};
 use klamm_contract::facts::ClusterFacts;
 use klamm_contract::{Breach, keeps};
-use klamm_plan::{
-    AccessFacts, Change, ChangeKind, Conflict, Plan, Risk, access_changes, broker_changes, diff,
-};
+use klamm_plan::{Change, ChangeKind, Conflict, Plan, Risk, diff};
 use tokio::time::{Instant, sleep};
 
 use crate::journal::{self, Journal, NewRun, Run, RunState};
+use crate::layers::{Layers, beside_topics};
 use crate::make::{Maker, Pending, with_losses};
 use crate::reassign::{self, Control};
 use crate::receipt::VERSION;
@@ -39,20 +38,6 @@ pub struct ApplyOptions {
     pub layers: Layers,
     /// With copies that move: bytes per second that a broker may spend on it; `None` leaves it to the plan.
     pub throttle: Option<u64>,
-}
-
-/// Layers beside topics that are brought to the plan: others may own them, so nothing is changed unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Layers {
-    /// Access rules and quotas.
-    pub access: bool,
-    /// Broker settings that change while brokers run.
-    pub brokers: bool,
-}
-
-impl Layers {
-    /// Topics alone.
-    pub const NONE: Layers = Layers { access: false, brokers: false };
 }
 
 /// What to do with changes that delete records.
@@ -139,7 +124,7 @@ async fn run(
     let Journaling::Keep { lock_timeout } = options.journal else {
         let mut maker = Maker { admin, bootstrap: &bootstrap, journal: None, control };
         maker.make_all(changes, &mut receipt.done).await?;
-        return settled(admin, plan).await.map(drop);
+        return settled(admin, plan, options.layers).await.map(drop);
     };
     let new = NewRun { service: plan.service.clone(), undoes: None };
     let mut journal = Journal::open(admin, &new, lock_timeout).await?;
@@ -163,7 +148,7 @@ async fn locked(
     let bootstrap = bootstrap(&facts);
     let mut maker = Maker { admin, bootstrap: &bootstrap, journal: Some(&mut *journal), control };
     let mut steps = maker.make_all(changes, &mut receipt.done).await?;
-    let facts = settled(admin, plan).await?;
+    let facts = settled(admin, plan, options.layers).await?;
     steps.retain(|step| matches!(step.change.kind, ChangeKind::CreateTopic { .. }));
     for step in &mut steps {
         step.topic_id = facts.topics.get(&step.change.topic).and_then(|topic| topic.id.clone());
@@ -205,7 +190,6 @@ async fn prepare(
         return Err(kind);
     }
     receipt.unchanged = std::mem::take(&mut difference.unchanged);
-    receipt.remarks.clear();
     let readers: Vec<(&str, &[String])> = plan
         .consumers
         .iter()
@@ -228,40 +212,10 @@ async fn prepare(
     }
     let new: Vec<Change> = difference.changes.into_iter().filter(|change| !goes_on(change)).collect();
     changes.extend(new);
-    changes.extend(beside_topics(admin, plan, options.layers, facts, receipt).await?);
+    let beside = beside_topics(admin, plan, options.layers, facts).await?;
+    changes.extend(beside.changes);
+    receipt.remarks = beside.remarks;
     with_losses(admin, &readers, changes, options).await
-}
-
-/// Changes of the layers that were asked for.
-async fn beside_topics(
-    admin: &Admin,
-    plan: &Plan,
-    layers: Layers,
-    facts: &ClusterFacts,
-    receipt: &mut Receipt,
-) -> Result<Vec<Change>, ApplyErrorKind> {
-    let mut changes = Vec::new();
-    if layers.access {
-        let mut live = AccessFacts { acls: admin.acls().await?, ..AccessFacts::default() };
-        for service in plan.access.iter().filter(|service| service.has_quota()) {
-            let user = service.principal.strip_prefix("User:").unwrap_or(&service.principal);
-            let quotas =
-                admin.quotas(user).await?.into_iter().map(|(name, rate)| (name, rate as u64)).collect();
-            live.quotas.insert(service.principal.clone(), quotas);
-        }
-        if live.acls.is_none() {
-            receipt.remarks.push(
-                "the brokers have no authorizer: access rules are not asked, and none was set".to_owned(),
-            );
-        }
-        changes.extend(access_changes(plan, &live));
-    }
-    if layers.brokers {
-        let (dynamic, restarts) = broker_changes(plan, facts);
-        changes.extend(dynamic);
-        receipt.remarks = restarts.into_iter().chain(std::mem::take(&mut receipt.remarks)).collect();
-    }
-    Ok(changes)
 }
 
 /// Sets the throttle of moves; refused at or below what is written meanwhile, since the copies would never catch up.
@@ -356,17 +310,15 @@ fn breaches_that_stay(
 }
 
 /// Waits until the cluster shows the plan: no difference, a leader and all copies in sync for each partition.
-async fn settled(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, ApplyErrorKind> {
+async fn settled(admin: &Admin, plan: &Plan, layers: Layers) -> Result<ClusterFacts, ApplyErrorKind> {
     let partitions: u32 = plan.topics.iter().map(|topic| topic.contract.layer_topic.partitions).sum();
     let within = SETTLE + SETTLE_PER_PARTITION.saturating_mul(partitions);
     let deadline = Instant::now() + within;
     let mut pause = FIRST_LOOK;
     loop {
-        let missing = match look(admin, plan).await {
-            Ok(facts) => match missing(plan, &facts) {
-                None => return Ok(facts),
-                Some(missing) => missing,
-            },
+        let missing = match shown(admin, plan, layers).await {
+            Ok((facts, None)) => return Ok(facts),
+            Ok((_, Some(missing))) => missing,
             Err(error) if error.is_retryable() => error.to_string(),
             Err(error) => return Err(ApplyErrorKind::Admin(error)),
         };
@@ -378,11 +330,21 @@ async fn settled(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, ApplyErrorK
     }
 }
 
-fn missing(plan: &Plan, facts: &ClusterFacts) -> Option<String> {
-    let difference = diff(plan, facts);
-    if let Some(change) = difference.changes.first() {
-        return Some(format!("the cluster does not show yet: {change}"));
-    }
+/// The cluster, and what of the plan it does not show yet.
+async fn shown(
+    admin: &Admin,
+    plan: &Plan,
+    layers: Layers,
+) -> Result<(ClusterFacts, Option<String>), AdminError> {
+    let facts = look(admin, plan).await?;
+    let mut changes = diff(plan, &facts).changes;
+    changes.extend(beside_topics(admin, plan, layers, &facts).await?.changes);
+    let hidden = changes.first().map(|change| format!("the cluster does not show yet: {change}"));
+    let missing = hidden.or_else(|| out_of_sync(plan, &facts));
+    Ok((facts, missing))
+}
+
+fn out_of_sync(plan: &Plan, facts: &ClusterFacts) -> Option<String> {
     for topic in &plan.topics {
         let Some(live) = facts.topics.get(topic.name()) else { continue };
         for partition in &live.partitions {

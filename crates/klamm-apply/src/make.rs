@@ -6,6 +6,7 @@ use klamm_plan::{Change, ChangeKind};
 
 use crate::apply::{ApplyOptions, DataLoss, Mode};
 use crate::journal::{Journal, Step};
+use crate::layers::user;
 use crate::loss::{Loss, loss};
 use crate::reassign::{Control, Mover, unthrottle};
 use crate::{ApplyErrorKind, Done};
@@ -170,9 +171,8 @@ impl Maker<'_> {
             ChangeKind::Allow { acl } => admin.create_acls(std::slice::from_ref(acl)).await?,
             ChangeKind::Revoke { acl } => admin.delete_acls(std::slice::from_ref(acl)).await?,
             ChangeKind::SetQuota { principal, name, to, .. } => {
-                let user = principal.strip_prefix("User:").unwrap_or(principal);
                 // Quotas are decimal numbers there; bytes a second below 2^53 are exact.
-                admin.alter_quota(user, name, to.map(|rate| rate as f64)).await?;
+                admin.alter_quota(user(principal), name, to.map(|rate| rate as f64)).await?;
             }
             ChangeKind::SetBrokers { name, to, .. } => {
                 admin.alter_all_brokers_configs(&[(name.clone(), to.clone())]).await?;

@@ -147,6 +147,8 @@ pub enum Risk {
     ClosesToOthers,
     /// Clients above the quota are slowed down.
     SlowsClients,
+    /// Whoever counts on the rule or the user is denied from now on.
+    DeniesClients,
     /// Writes that were accepted can be refused from now on.
     RefusesWrites,
     /// Keys move to other partitions: their order is broken once, and readers that count on co-partitioning go wrong.
@@ -181,6 +183,7 @@ impl fmt::Display for Risk {
             Risk::CopiesData => "copies data",
             Risk::ClosesToOthers => "first rule: closes it to others",
             Risk::SlowsClients => "slows clients",
+            Risk::DeniesClients => "denies clients",
             Risk::RefusesWrites => "may refuse writes",
             Risk::MovesKeys => "moves keys",
             Risk::LosesData => "loses data",
