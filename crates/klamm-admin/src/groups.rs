@@ -1,16 +1,22 @@
 //! Consumer groups: committed offsets, state and members.
 
+use std::collections::BTreeMap;
+
 use klamm_kafka::ErrorCode;
-use klamm_wire::Connection;
+use klamm_wire::protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
 use klamm_wire::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use klamm_wire::protocol::messages::{
-    ConsumerGroupDescribeRequest, DescribeGroupsRequest, FindCoordinatorRequest, GroupId, ListGroupsRequest,
-    OffsetFetchRequest,
+    ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest,
+    GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest,
 };
 use klamm_wire::protocol::protocol::StrBytes;
+use klamm_wire::{CallOptions, Connection};
 
 use crate::Admin;
 use crate::error::AdminError;
+use crate::metadata::topic_name;
 use crate::retry::Repeat;
 use crate::rights::Rights;
 
@@ -128,6 +134,65 @@ impl Admin {
             }
         }
         Ok(committed)
+    }
+
+    /// Commits offsets for `group` from outside: each a topic, a partition and the next offset to read. All are taken or
+    /// none.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID when the group has members: only they may commit.
+    pub async fn commit_offsets(
+        &self,
+        group: &str,
+        offsets: &[(String, i32, i64)],
+    ) -> Result<(), AdminError> {
+        let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
+        for (topic, partition, offset) in offsets {
+            let at = OffsetCommitRequestPartition::default()
+                .with_partition_index(*partition)
+                .with_committed_offset(*offset)
+                .with_committed_leader_epoch(-1)
+                .with_committed_metadata(Some(StrBytes::default()));
+            topics.entry(topic).or_default().push(at);
+        }
+        let of_topic = |(topic, partitions): (&str, Vec<_>)| {
+            OffsetCommitRequestTopic::default().with_name(topic_name(topic)).with_partitions(partitions)
+        };
+        let request = &OffsetCommitRequest::default()
+            .with_group_id(group_id(group))
+            .with_generation_id_or_member_epoch(-1)
+            .with_topics(topics.into_iter().map(of_topic).collect());
+        self.retry(&format!("commit offsets of group {group}"), Repeat::Always, || async move {
+            // From version 10 on topics are named by id.
+            let capped = CallOptions { max_version: Some(9), timeout: None };
+            let answer = self.coordinator(group).await?.call_with(request, capped).await?;
+            for told in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+                let resource = format!("group {group}");
+                let refused = |code| AdminError::kafka(code, None, "commit offsets", &resource);
+                ErrorCode::from(told.error_code).ok().map_err(refused)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a group with its offsets. One that does not exist is no error.
+    ///
+    /// # Errors
+    /// NON_EMPTY_GROUP when it has members.
+    pub async fn delete_group(&self, group: &str) -> Result<(), AdminError> {
+        let request = &DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]);
+        self.retry(&format!("delete group {group}"), Repeat::Always, || async move {
+            let answer = self.coordinator(group).await?.call(request).await?;
+            let told = answer.results.first().ok_or_else(|| nothing_about(group))?;
+            match ErrorCode::from(told.error_code) {
+                ErrorCode::GROUP_ID_NOT_FOUND => Ok(()),
+                code => code
+                    .ok()
+                    .map_err(|code| AdminError::kafka(code, None, "delete", &format!("group {group}"))),
+            }
+        })
+        .await
     }
 
     /// State and members of `group`. A group that does not exist is `Dead`, as Kafka has it.

@@ -19,6 +19,8 @@ pub enum OffsetSpec {
     Earliest,
     /// One after the last that is committed (high watermark).
     Latest,
+    /// One after the last that belongs to no open transaction (last stable offset).
+    LatestStable,
     /// The first whose record is not older than this, in milliseconds since the epoch; the latest if there is none.
     Timestamp(i64),
 }
@@ -47,7 +49,7 @@ impl Admin {
                 .with_partition_index(partition.index)
                 .with_current_leader_epoch(-1)
                 .with_timestamp(match spec {
-                    OffsetSpec::Latest => -1,
+                    OffsetSpec::Latest | OffsetSpec::LatestStable => -1,
                     OffsetSpec::Earliest => -2,
                     OffsetSpec::Timestamp(ms) => ms.max(0),
                 });
@@ -58,6 +60,7 @@ impl Admin {
             let wanted = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(partitions);
             let request = ListOffsetsRequest::default()
                 .with_replica_id(BrokerId(-1))
+                .with_isolation_level(i8::from(spec == OffsetSpec::LatestStable))
                 .with_timeout_ms(self.options().broker_timeout_ms())
                 .with_topics(vec![wanted]);
             let answer = self.cluster.broker(leader).await?.call(&request).await?;

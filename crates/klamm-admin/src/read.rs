@@ -1,9 +1,10 @@
 //! Reading a partition back, record by record, exactly as it is stored.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use klamm_kafka::ErrorCode;
-use klamm_wire::batch::{BatchError, RecordView, batches};
+use klamm_wire::batch::{BatchError, BatchView, RecordView, batches};
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use klamm_wire::protocol::messages::{BrokerId, FetchRequest};
 use klamm_wire::{CallOptions, Connection};
@@ -25,12 +26,28 @@ const BATCH_LIMIT_BYTES: usize = 256 << 20;
 /// older ones speak less.
 const FETCH_VERSION: i16 = 12;
 
+/// Which records of transactions are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    ReadUncommitted = 0,
+    ReadCommitted = 1,
+}
+
 /// Where in a partition reading is.
 struct Place<'a> {
     topic: &'a str,
     partition: i32,
     next: i64,
     until: i64,
+    isolation: Isolation,
+    fetch_bytes: i32,
+}
+
+/// What one fetch brought.
+struct Fetched {
+    records: bytes::Bytes,
+    /// Producer ids of aborted transactions, each with the transaction's first offset.
+    aborted: Vec<(i64, i64)>,
 }
 
 impl Admin {
@@ -51,26 +68,59 @@ impl Admin {
         until: i64,
         each: &mut (impl FnMut(RecordView<'_>) + Send),
     ) -> Result<i64, AdminError> {
-        let mut place = Place { topic, partition, next: from, until };
-        let mut scratch = Vec::new();
-        let mut leader = self.leader(topic, partition).await?;
-        let (mut progress, mut tries) = (Instant::now(), 0);
+        let isolation = Isolation::ReadUncommitted;
+        let mut place = Place { topic, partition, next: from, until, isolation, fetch_bytes: FETCH_BYTES };
         while place.next < until {
-            let before = place.next;
-            let failed = match fetch(&leader, &place).await {
-                Ok(bytes) => {
-                    place.take(&bytes, &mut scratch, each)?;
+            self.advance(&mut place, each).await?;
+        }
+        Ok(place.next)
+    }
+
+    /// Gives the records with offsets in `from..until` of one fetch of about `fetch_bytes` (as stored; at least one
+    /// batch) to `each`, in order, and returns the next offset. Records of aborted transactions are left out. `until` is
+    /// at most the partition's last stable offset ([`OffsetSpec::LatestStable`](crate::OffsetSpec::LatestStable)).
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub async fn read_committed(
+        &self,
+        topic: &str,
+        partition: i32,
+        (from, until): (i64, i64),
+        fetch_bytes: i32,
+        each: &mut (impl FnMut(RecordView<'_>) + Send),
+    ) -> Result<i64, AdminError> {
+        let isolation = Isolation::ReadCommitted;
+        let mut place = Place { topic, partition, next: from, until, isolation, fetch_bytes };
+        if from < until {
+            self.advance(&mut place, each).await?;
+        }
+        Ok(place.next)
+    }
+
+    /// One fetch, tried again until it has brought something.
+    async fn advance(
+        &self,
+        place: &mut Place<'_>,
+        each: &mut (impl FnMut(RecordView<'_>) + Send),
+    ) -> Result<(), AdminError> {
+        let (topic, partition, before) = (place.topic, place.partition, place.next);
+        let mut leader = self.leader(topic, partition).await?;
+        let (started, mut tries) = (Instant::now(), 0);
+        loop {
+            let failed = match fetch(&leader, place).await {
+                Ok(fetched) => {
+                    place.take(&fetched, each)?;
                     None
                 }
                 Err(error) if error.is_retryable() => Some(error),
                 Err(error) => return Err(error),
             };
             if place.next > before {
-                (progress, tries) = (Instant::now(), 0);
-                continue;
+                return Ok(());
             }
             let limit = self.options().api_timeout;
-            if progress.elapsed() >= limit {
+            if started.elapsed() >= limit {
                 let what = format!("read topic {topic} partition {partition} at offset {before}");
                 return Err(AdminError::timeout(&what, limit, failed.as_ref()));
             }
@@ -80,7 +130,6 @@ impl Admin {
                 leader = self.leader(topic, partition).await?;
             }
         }
-        Ok(place.next)
     }
 
     async fn leader(&self, topic: &str, partition: i32) -> Result<Connection, AdminError> {
@@ -96,20 +145,21 @@ impl Admin {
     }
 }
 
-async fn fetch(leader: &Connection, place: &Place<'_>) -> Result<bytes::Bytes, AdminError> {
+async fn fetch(leader: &Connection, place: &Place<'_>) -> Result<Fetched, AdminError> {
     let partition = FetchPartition::default()
         .with_partition(place.partition)
         .with_current_leader_epoch(-1)
         .with_last_fetched_epoch(-1)
         .with_fetch_offset(place.next)
         .with_log_start_offset(-1)
-        .with_partition_max_bytes(FETCH_BYTES);
+        .with_partition_max_bytes(place.fetch_bytes);
     let topic = FetchTopic::default().with_topic(topic_name(place.topic)).with_partitions(vec![partition]);
     let request = FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(i32::try_from(FETCH_WAIT.as_millis()).unwrap_or(i32::MAX))
         .with_min_bytes(1)
-        .with_max_bytes(FETCH_BYTES)
+        .with_max_bytes(place.fetch_bytes)
+        .with_isolation_level(place.isolation as i8)
         .with_session_epoch(-1)
         .with_topics(vec![topic]);
     let options = CallOptions { max_version: Some(FETCH_VERSION), timeout: None };
@@ -122,19 +172,18 @@ async fn fetch(leader: &Connection, place: &Place<'_>) -> Result<bytes::Bytes, A
         told.ok_or_else(|| AdminError::unexpected(format!("the answer says nothing about {resource}")))?;
     let at = format!(" offset {}", place.next);
     ErrorCode::from(told.error_code).ok().map_err(|code| refused(code, &at))?;
-    Ok(told.records.unwrap_or_default())
+    let aborted = told.aborted_transactions.unwrap_or_default();
+    let aborted = aborted.iter().map(|aborted| (aborted.producer_id.0, aborted.first_offset)).collect();
+    Ok(Fetched { records: told.records.unwrap_or_default(), aborted })
 }
 
 impl Place<'_> {
-    fn take(
-        &mut self,
-        bytes: &[u8],
-        scratch: &mut Vec<u8>,
-        each: &mut impl FnMut(RecordView<'_>),
-    ) -> Result<(), AdminError> {
-        let from = self.next;
-        for batch in batches(bytes) {
+    fn take(&mut self, fetched: &Fetched, each: &mut impl FnMut(RecordView<'_>)) -> Result<(), AdminError> {
+        let (from, mut scratch) = (self.next, Vec::new());
+        let mut aborted = Aborted { coming: &fetched.aborted, open: BTreeSet::new() };
+        for batch in batches(&fetched.records) {
             let batch = batch.map_err(|error| self.corrupt(error))?;
+            let skipped = aborted.holds(&batch) || batch.is_control();
             if batch.next_offset() <= self.next {
                 continue;
             }
@@ -143,9 +192,9 @@ impl Place<'_> {
                 return Ok(());
             }
             batch.verify_crc().map_err(|error| self.corrupt(error))?;
-            if !batch.is_control() {
+            if !skipped {
                 let records =
-                    batch.records(scratch, BATCH_LIMIT_BYTES).map_err(|error| self.corrupt(error))?;
+                    batch.records(&mut scratch, BATCH_LIMIT_BYTES).map_err(|error| self.corrupt(error))?;
                 for record in records {
                     let record = record.map_err(|error| self.corrupt(error))?;
                     // A fetch starts with the whole batch that holds the offset, and may go beyond what is wanted.
@@ -166,9 +215,33 @@ impl Place<'_> {
     }
 }
 
+/// Which transactions were aborted, followed batch by batch. Brokers sort them by their first offset.
+struct Aborted<'a> {
+    coming: &'a [(i64, i64)],
+    open: BTreeSet<i64>,
+}
+
+impl Aborted<'_> {
+    /// The batch belongs to a transaction that was aborted.
+    fn holds(&mut self, batch: &BatchView<'_>) -> bool {
+        while let Some((producer, first)) = self.coming.first()
+            && *first < batch.next_offset()
+        {
+            self.open.insert(*producer);
+            self.coming = &self.coming[1..];
+        }
+        let Some(producer) = batch.producer() else { return false };
+        if batch.is_control() {
+            // The marker ends it; a later transaction of the same producer is listed by itself.
+            self.open.remove(&producer.id);
+        }
+        batch.is_transactional() && self.open.contains(&producer.id)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use klamm_wire::batch::{BatchBuilder, Compression};
+    use klamm_wire::batch::{BatchBuilder, Compression, ProducerStamp};
 
     use super::*;
 
@@ -181,12 +254,17 @@ mod tests {
     }
 
     fn place(next: i64, until: i64) -> Place<'static> {
-        Place { topic: "t", partition: 0, next, until }
+        let isolation = Isolation::ReadCommitted;
+        Place { topic: "t", partition: 0, next, until, isolation, fetch_bytes: FETCH_BYTES }
+    }
+
+    fn fetched(records: &[u8], aborted: &[(i64, i64)]) -> Fetched {
+        Fetched { records: bytes::Bytes::copy_from_slice(records), aborted: aborted.to_vec() }
     }
 
     fn offsets(place: &mut Place<'_>, bytes: &[u8]) -> Vec<i64> {
         let mut seen = Vec::new();
-        place.take(bytes, &mut Vec::new(), &mut |record| seen.push(record.offset)).expect("sound");
+        place.take(&fetched(bytes, &[]), &mut |record| seen.push(record.offset)).expect("sound");
         seen
     }
 
@@ -214,7 +292,41 @@ mod tests {
         let mut log = batch(7, &[b"a"]);
         let last = log.len() - 1;
         log[last] ^= 1;
-        let error = place(7, 8).take(&log, &mut Vec::new(), &mut |_| ()).expect_err("damaged");
+        let error = place(7, 8).take(&fetched(&log, &[]), &mut |_| ()).expect_err("damaged");
         assert!(error.to_string().starts_with("topic t partition 0 at offset 7: "), "{error}");
+    }
+
+    #[test]
+    fn records_of_aborted_transactions_are_left_out_until_their_marker() {
+        let stamp = |id| ProducerStamp { id, epoch: 0, base_sequence: 0 };
+        let write = |base, id, value: &[u8]| {
+            let mut builder =
+                BatchBuilder::new(Compression::None).base_offset(base).producer(stamp(id)).transactional();
+            builder.append(1, None, Some(value), &[]);
+            builder.finish().expect("not empty")
+        };
+        let marker = |base, id| {
+            let mut builder = BatchBuilder::new(Compression::None)
+                .base_offset(base)
+                .producer(stamp(id))
+                .transactional()
+                .control();
+            builder.append(1, Some(&[0, 0, 0, 0]), Some(&[0; 6]), &[]);
+            builder.finish().expect("not empty")
+        };
+        let log = [
+            write(0, 7, b"aborted"),
+            write(1, 8, b"committed"),
+            marker(2, 7),
+            write(3, 7, b"of the next"),
+            marker(4, 7),
+            write(5, 7, b"aborted, too"),
+            batch(6, &[b"of no transaction"]),
+        ]
+        .concat();
+        let (mut place, mut seen) = (place(0, 7), Vec::new());
+        let fetched = fetched(&log, &[(7, 0), (7, 5)]);
+        place.take(&fetched, &mut |record| seen.push(record.offset)).expect("sound");
+        assert_eq!((seen, place.next), (vec![1, 3, 6], 7));
     }
 }

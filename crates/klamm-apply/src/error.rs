@@ -75,6 +75,18 @@ pub enum ApplyErrorKind {
         /// Topic whose copies moved.
         topic: String,
     },
+    /// Something else stands in the way.
+    Refused {
+        /// What.
+        why: String,
+        /// What to do about it.
+        fix: String,
+    },
+    /// The run was stopped: what was done by then stays, and is whole.
+    Stopped {
+        /// What was stopped.
+        what: String,
+    },
     /// Copies would move more slowly than records come. Nothing was changed.
     ThrottleTooLow {
         /// Topic whose copies are to move.
@@ -184,6 +196,8 @@ impl fmt::Display for ApplyError {
             ApplyErrorKind::Cancelled { topic } => {
                 write!(f, "stopped: the move of {topic} was cancelled, its copies are where they were")
             }
+            ApplyErrorKind::Refused { why, .. } => f.write_str(why),
+            ApplyErrorKind::Stopped { what } => write!(f, "stopped: {what}"),
             ApplyErrorKind::Admin(error) => write!(f, "{error}"),
             ApplyErrorKind::NotSettled { missing } => write!(f, "the changes were taken, but {missing}"),
         }

@@ -15,6 +15,7 @@ mod maintenance;
 mod make;
 mod reassign;
 mod receipt;
+mod repartition;
 mod restart;
 mod saved;
 mod undo;
@@ -26,8 +27,12 @@ pub use journal::TOPIC as JOURNAL_TOPIC;
 pub use layers::Layers;
 pub use loss::Loss;
 pub use maintenance::{Blocked, StopReport, can_stop, drain};
-pub use reassign::{Control, Progress};
+pub use reassign::{Control, Progress, Unit};
 pub use receipt::{Done, Receipt};
+pub use repartition::{
+    GroupStanding, HEADER as COPY_HEADER, Misplaced, Repartition, Standing, repartition_copy,
+    repartition_cut_over, repartition_roll_back, repartition_standing,
+};
 pub use restart::{Restart, RestartOrder, restart_order};
 pub use saved::SavedPlan;
 pub use undo::{undo, undo_watched};

@@ -174,6 +174,10 @@ impl Maker<'_> {
                 // Quotas are decimal numbers there; bytes a second below 2^53 are exact.
                 admin.alter_quota(user(principal), name, to.map(|rate| rate as f64)).await?;
             }
+            ChangeKind::MoveGroup { group, offsets, .. } => {
+                let at = |(partition, offset): &(i32, i64)| (topic.clone(), *partition, *offset);
+                admin.commit_offsets(group, &offsets.iter().map(at).collect::<Vec<_>>()).await?;
+            }
             ChangeKind::SetBrokers { name, to, .. } => {
                 admin.alter_all_brokers_configs(&[(name.clone(), to.clone())]).await?;
             }

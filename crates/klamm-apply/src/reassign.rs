@@ -48,7 +48,7 @@ impl Control<'_> {
     }
 
     /// Waits for a pause, or until it is stopped.
-    async fn pause(&self, pause: Duration) {
+    pub(crate) async fn pause(&self, pause: Duration) {
         let stopped = async {
             if let Some(mut stop) = self.stop.cloned()
                 && stop.wait_for(|stopped| *stopped).await.is_ok()
@@ -65,18 +65,29 @@ impl Control<'_> {
     }
 }
 
-/// How far a move is.
+/// What is counted in [`Progress`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Partitions whose copies move.
+    Partitions,
+    /// Offsets of records that are copied to another topic.
+    Records,
+}
+
+/// How far long work is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// Topic whose copies move.
+    /// Topic that it is about.
     pub topic: String,
-    /// Partitions that have arrived.
+    /// What is counted.
+    pub unit: Unit,
+    /// As many are done.
     pub done: usize,
-    /// Partitions that move.
+    /// Of so many.
     pub of: usize,
     /// Since it was started.
     pub elapsed: Duration,
-    /// Until it is done, if it goes on as it did; `None` before the first partition has arrived.
+    /// Until it is done, if it goes on as it did; `None` before the first is done.
     pub left: Option<Duration>,
 }
 
@@ -135,7 +146,8 @@ impl Mover<'_> {
             let (of, elapsed) = (self.moves.len(), started.elapsed());
             let done = of - left;
             let rest = (done > 0).then(|| elapsed.mul_f64(left as f64 / done as f64));
-            (self.control.say)(&Progress { topic: self.topic.to_owned(), done, of, elapsed, left: rest });
+            let (topic, unit) = (self.topic.to_owned(), Unit::Partitions);
+            (self.control.say)(&Progress { topic, unit, done, of, elapsed, left: rest });
             if left == 0 {
                 return Ok(true);
             }

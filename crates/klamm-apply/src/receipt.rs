@@ -28,6 +28,9 @@ pub struct Receipt {
     /// What an undo leaves as it is, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// Records that were copied to another topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<i64>,
     /// What is to be known, and was not done: settings that need a restart, brokers without an authorizer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,

@@ -4,6 +4,7 @@ mod it {
     pub(super) mod applying;
     pub(super) mod doctoring;
     pub(super) mod moving;
+    pub(super) mod repartitioning;
     pub(super) mod undoing;
 }
 
@@ -15,6 +16,11 @@ use it::applying::{
     what_cannot_be_changed_in_place_is_a_conflict,
 };
 use it::doctoring::{a_healthy_cluster_has_nothing_to_mend, each_address_is_tried_by_itself};
+use it::repartitioning::{
+    copying_that_was_cut_off_anywhere_loses_nothing_and_copies_nothing_twice,
+    keys_keep_their_order_and_groups_go_on_where_they_stopped,
+    what_would_break_the_order_is_refused_and_a_copy_is_rolled_back,
+};
 use it::undoing::{
     a_holder_that_was_overtaken_is_fenced_before_its_next_change, a_run_is_taken_back_and_once_only,
     a_topic_with_records_is_taken_back_only_when_that_is_allowed, many_at_once_take_turns,
@@ -41,6 +47,9 @@ scenarios!(
     the_second_of_two_is_told_who_holds_the_lock,
     many_at_once_take_turns,
     a_holder_that_was_overtaken_is_fenced_before_its_next_change,
+    keys_keep_their_order_and_groups_go_on_where_they_stopped,
+    copying_that_was_cut_off_anywhere_loses_nothing_and_copies_nothing_twice,
+    what_would_break_the_order_is_refused_and_a_copy_is_rolled_back,
 );
 
 #[tokio::test]

@@ -121,6 +121,17 @@ pub enum ChangeKind {
         /// Value to be.
         to: Option<String>,
     },
+    /// A group goes on in this topic, where it stopped in another one that this one is a copy of.
+    MoveGroup {
+        /// `group.id`.
+        group: String,
+        /// The topic that it has read.
+        from: String,
+        /// By partition of this topic: next offset to read.
+        offsets: Vec<(i32, i64)>,
+        /// Records that it reads again, at most.
+        again: i64,
+    },
     /// Partitions are added.
     AddPartitions {
         /// Partitions now.
@@ -243,6 +254,13 @@ impl fmt::Display for Change {
             ChangeKind::SetBrokers { name, from, to, .. } => {
                 let to = to.as_deref().unwrap_or("what each has by itself");
                 write!(f, "set {name} of all brokers from {} to {to}", from.as_deref().unwrap_or("unknown"))
+            }
+            ChangeKind::MoveGroup { group, from, again, .. } => {
+                let again = match again {
+                    0 => "no record is read twice".to_owned(),
+                    again => format!("at most {} are read twice", text::records(*again)),
+                };
+                write!(f, "group {group} goes on in {} where it stopped in {from}: {again}", self.topic)
             }
             ChangeKind::AddPartitions { from, to } => {
                 write!(f, "raise partitions of {} from {from} to {to}", self.topic)

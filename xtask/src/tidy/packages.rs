@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("klamm-admin", &["kafka", "contract", "wire"]),
     ("klamm-client", &["kafka", "contract", "wire", "admin"]),
     ("klamm-runtime", &["kafka", "contract", "track", "admin", "client"]),
-    ("klamm-apply", &["kafka", "contract", "plan", "admin"]),
+    ("klamm-apply", &["kafka", "contract", "plan", "admin", "wire"]),
     ("klamm", &["kafka", "contract", "admin", "client", "runtime", "broker"]),
     (
         "klamm-cli",

@@ -216,6 +216,9 @@ impl Inverse {
             ChangeKind::Reassign { .. } => Inverse::MoveBack,
             ChangeKind::Allow { .. } => Inverse::Revoke,
             ChangeKind::SetQuota { .. } | ChangeKind::SetBrokers { .. } => Inverse::SetBack,
+            ChangeKind::MoveGroup { .. } => never(
+                "the group's offsets in the former topic are as they were: its members can start there again",
+            ),
             ChangeKind::Revoke { .. } => {
                 never("a rule that was removed is added by hand, if it is wanted again")
             }
