@@ -274,8 +274,9 @@ fn moves_keys(change: &Change) -> Option<Conflict> {
         wants: to.to_string(),
         why: "from then on records of a key go to another partition: their order breaks once, and joins go wrong".to_owned(),
         fix: format!(
-            "write `partitions: {from}` into the spec, or make a new topic of {to}, copy in the order of the keys, and cut \
-             its groups over"
+            "write `partitions: {from}` into the spec, or `klamm repartition {} --partitions {to}`: a new topic, copied in \
+             the order of the keys, its groups cut over",
+            change.topic
         ),
     })
 }

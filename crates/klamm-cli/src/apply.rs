@@ -36,7 +36,7 @@ pub async fn run(args: &ApplyArgs) -> Outcome {
         (None, Some(loaded)) => work.planned(loaded).await?,
         (None, None) => return Err(Failure::new("neither a spec nor a saved plan is given")),
     };
-    if plan.cluster.kind == ClusterKind::Strimzi && !args.dry_run {
+    if plan.cluster.kind == ClusterKind::Strimzi && !args.change.dry_run {
         return Err(Failure::new(
             "the topics of this cluster are the Strimzi operator's: it would set them back",
         )
@@ -109,16 +109,16 @@ impl Work<'_> {
         if preview.done.is_empty() {
             return Ok(Exit::Clean);
         }
-        if self.args.dry_run {
+        if self.args.change.dry_run {
             return Ok(Exit::Findings);
         }
-        let sure = if self.args.yes { Sure::Yes } else { Sure::Ask };
-        if !ask::agreed(sure, self.args.output.json, &preview).await? {
+        let sure = if self.args.change.yes { Sure::Yes } else { Sure::Ask };
+        if !ask::agreed(sure, self.args.change.output.json, &preview).await? {
             eprintln!("nothing was changed");
             return Ok(Exit::Findings);
         }
         let receipt = self.call(target, Mode::Apply).await?;
-        if self.args.output.json {
+        if self.args.change.output.json {
             screen::say_json(&json!({ "event": "receipt", "receipt": receipt }));
         } else {
             screen::say_text(&screen::receipt(&receipt, target.profile()));
@@ -130,7 +130,7 @@ impl Work<'_> {
         let data_loss = if self.args.allow_data_loss { DataLoss::Allow } else { DataLoss::Refuse };
         let journal = match self.args.no_journal {
             true => Journaling::Without,
-            false => Journaling::Keep { lock_timeout: self.args.lock_timeout },
+            false => Journaling::Keep { lock_timeout: self.args.change.lock_timeout },
         };
         let throttle = self.args.throttle;
         let layers = Layers {
@@ -138,7 +138,7 @@ impl Work<'_> {
             brokers: self.args.layers.contains(&LayerArg::Brokers),
         };
         let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal, layers, throttle };
-        let watch = Watch::start(self.args.output.json)?;
+        let watch = Watch::start(self.args.change.output.json)?;
         let control = watch.control();
         let (done, origin) = match target {
             Target::Plan(plan, origin) => {
@@ -152,13 +152,13 @@ impl Work<'_> {
     }
 
     fn show(&self, target: &Target, preview: &Receipt) {
-        if self.args.output.json {
+        if self.args.change.output.json {
             let event = if preview.done.is_empty() { "receipt" } else { "preview" };
             screen::say_json(&json!({ "event": event, "receipt": preview }));
             return;
         }
         let table = match target {
-            Target::Plan(plan, _) if self.args.output.verbose => screen::plan_full(plan),
+            Target::Plan(plan, _) if self.args.change.output.verbose => screen::plan_full(plan),
             Target::Plan(plan, _) => screen::plan_table(plan),
             Target::Undo(_) => String::new(),
         };

@@ -51,6 +51,8 @@ pub enum Command {
     Doctor(LookArgs),
     /// Say which partitions would not go on without a broker
     CanStop(CanStopArgs),
+    /// Give a keyed topic another number of partitions: a new topic, copied in the order of its keys
+    Repartition(RepartitionArgs),
     /// Run the embedded broker alone (one node, for development and tests, never for production), or drain a real one
     Broker(BrokerArgs),
     /// About the spec file itself
@@ -218,12 +220,8 @@ pub struct ApplyArgs {
     pub spec: SpecArgs,
     #[command(flatten)]
     pub cluster: ClusterArgs,
-    /// Show what would change, change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub change: ChangeArgs,
     /// Make changes that delete records, too
     #[arg(long)]
     pub allow_data_loss: bool,
@@ -242,12 +240,23 @@ pub struct ApplyArgs {
     /// Bytes a second that a broker may spend on moving copies, as in `20 MB/s` [default: twice what is written at the peak, at least 50 MB/s]
     #[arg(long, value_name = "RATE", value_parser = throttle)]
     pub throttle: Option<u64>,
-    /// How long to wait for somebody else who changes the cluster
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
-    pub lock_timeout: Duration,
     /// Write no journal and take no lock, where the topic klamm.journal may not be written: no `--undo` then
     #[arg(long, conflicts_with = "undo")]
     pub no_journal: bool,
+}
+
+/// How changes are made.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ChangeArgs {
+    /// Show what would change, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long to wait for somebody else who changes the cluster
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
+    pub lock_timeout: Duration,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -382,20 +391,53 @@ pub enum BrokerCommand {
 pub struct DrainArgs {
     #[command(flatten)]
     pub cluster: ClusterArgs,
-    /// Show what would move, move nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub change: ChangeArgs,
     /// Bytes a second that a broker may spend on it, above what is written meanwhile [default: 50 MB/s]
     #[arg(long, value_name = "RATE", value_parser = throttle)]
     pub throttle: Option<u64>,
-    /// How long to wait for somebody else who changes the cluster
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
-    pub lock_timeout: Duration,
+}
+
+/// `klamm repartition`.
+#[derive(Debug, Args)]
+pub struct RepartitionArgs {
+    /// The topic as it is
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Partitions to be
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub partitions: u32,
+    /// Name of the topic to be [default: TOPIC-N]
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<String>,
+    /// Copy what is left and move the groups, once producers and consumers are stopped
+    #[arg(long, conflicts_with = "roll_back")]
+    pub cut_over: bool,
+    /// Delete the new topic and stay with the former one
+    #[arg(long)]
+    pub roll_back: bool,
+    /// Roll back although records that producers wrote to the new topic go with it
+    #[arg(long, requires = "roll_back")]
+    pub allow_data_loss: bool,
+    /// What to do with records that are not where the partitioner (murmur2) puts their key
+    #[arg(long, value_enum, default_value = "refuse")]
+    pub misplaced: MisplacedArg,
+    /// Bytes a second that are copied at most, as in `20 MB/s` [default: as fast as it goes]
+    #[arg(long, value_name = "RATE", value_parser = throttle)]
+    pub throttle: Option<u64>,
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// Records that are not where the partitioner puts their key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MisplacedArg {
+    /// Stop at the first
+    Refuse,
+    /// Copy them by their key: order may break within such a key
+    Copy,
 }
 
 /// `klamm broker`.

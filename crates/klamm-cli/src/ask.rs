@@ -21,15 +21,20 @@ pub enum Sure {
 
 /// `--yes`, or the answer of whoever sits at the terminal.
 pub async fn agreed(sure: Sure, json: bool, preview: &Receipt) -> Result<bool, Failure> {
+    let count = preview.done.len();
+    agreed_to(sure, json, &format!("make these {count} changes on cluster {}?", preview.cluster_id)).await
+}
+
+/// `--yes`, or the answer to `question` of whoever sits at the terminal.
+pub async fn agreed_to(sure: Sure, json: bool, question: &str) -> Result<bool, Failure> {
     if sure == Sure::Yes {
         return Ok(true);
     }
-    let count = preview.done.len();
     if !std::io::stdin().is_terminal() || json {
-        return Err(Failure::new(format!("{count} changes are pending, and nobody is there to be asked"))
-            .hint("`--yes` makes them, `--dry-run` only shows them"));
+        return Err(Failure::new(format!("nobody is there to be asked: {question}"))
+            .hint("`--yes` does it, `--dry-run` only shows it"));
     }
-    eprint!("make these {count} changes on cluster {}? [y/N] ", preview.cluster_id);
+    eprint!("{question} [y/N] ");
     let _ = std::io::stderr().flush();
     let answer = tokio::task::spawn_blocking(|| {
         let mut line = String::new();

@@ -16,6 +16,7 @@ mod journal;
 mod load;
 mod maintenance;
 mod plan;
+mod repartition;
 mod screen;
 mod up;
 
@@ -60,6 +61,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Acl { what: AclCommand::Simulate(args) } => in_runtime(acl::simulate_and_print(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::CanStop(args) => in_runtime(maintenance::can_stop(&args)),
+        Command::Repartition(args) => in_runtime(repartition::run(&args)),
         Command::Broker(args) => match &args.command {
             Some(command) => in_runtime(maintenance::broker(command)),
             None => in_runtime(broker::run(&args)),
@@ -104,11 +106,12 @@ impl Cli {
             Command::Acl { what: AclCommand::Simulate(args) } => args.output,
             Command::Doctor(args) => args.output,
             Command::Plan(args) => args.look.output,
-            Command::Apply(args) => args.output,
+            Command::Apply(args) => args.change.output,
+            Command::Repartition(args) => args.change.output,
             Command::Journal(args) => args.output,
             Command::CanStop(args) => args.output,
             Command::Broker(BrokerArgs { command: Some(command), .. }) => match command {
-                BrokerCommand::Drain { how, .. } | BrokerCommand::Replace { how, .. } => how.output,
+                BrokerCommand::Drain { how, .. } | BrokerCommand::Replace { how, .. } => how.change.output,
                 BrokerCommand::RestartOrder { output, .. } => *output,
             },
             _ => return Json::No,

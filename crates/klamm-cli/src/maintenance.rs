@@ -61,11 +61,11 @@ pub async fn broker(command: &BrokerCommand) -> Outcome {
     if preview.done.is_empty() {
         return Ok(Exit::Clean);
     }
-    if how.dry_run {
+    if how.change.dry_run {
         return Ok(Exit::Findings);
     }
-    let sure = if how.yes { Sure::Yes } else { Sure::Ask };
-    if !ask::agreed(sure, how.output.json, &preview).await? {
+    let sure = if how.change.yes { Sure::Yes } else { Sure::Ask };
+    if !ask::agreed(sure, how.change.output.json, &preview).await? {
         eprintln!("nothing was changed");
         return Ok(Exit::Findings);
     }
@@ -114,18 +114,18 @@ async fn drain(broker: i32, instead: Option<i32>, how: &DrainArgs, mode: Mode) -
         existing: Existing::Adjust,
         mode,
         data_loss: DataLoss::Refuse,
-        journal: Journaling::Keep { lock_timeout: how.lock_timeout },
+        journal: Journaling::Keep { lock_timeout: how.change.lock_timeout },
         layers: klamm_apply::Layers::default(),
         throttle: how.throttle,
     };
-    let watch = Watch::start(how.output.json)?;
+    let watch = Watch::start(how.change.output.json)?;
     klamm_apply::drain(&admin, broker, instead, &apply, watch.control())
         .await
         .map_err(|error| screen::apply_failed(&error, &options.bootstrap, "SPEC"))
 }
 
 fn show(receipt: &Receipt, how: &DrainArgs, event: &str) {
-    match how.output.json {
+    match how.change.output.json {
         true => screen::say_json(&json!({ "event": event, "receipt": receipt })),
         false => screen::say_text(&screen::receipt(receipt, Profile::Prod)),
     }

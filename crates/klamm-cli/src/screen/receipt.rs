@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use klamm_apply::journal::Inverse;
-use klamm_apply::{ApplyError, ApplyErrorKind, Progress, Receipt};
+use klamm_apply::{ApplyError, ApplyErrorKind, Progress, Receipt, Unit};
 use klamm_contract::{Breach, Profile};
 use klamm_plan::Risk;
 use serde_json::json;
@@ -17,6 +17,7 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
     let verb = if receipt.dry_run { "would change" } else { "changed" };
     let count = match (receipt.done.len(), receipt.dry_run) {
         (0, _) if receipt.undoes.is_some() => "nothing is left to take back".to_owned(),
+        (0, _) if receipt.copied.is_some() => "changed no setting".to_owned(),
         (0, _) => "nothing to change, the cluster is as planned".to_owned(),
         (1, _) => format!("{verb} 1 thing"),
         (n, _) => format!("{verb} {n} things"),
@@ -29,6 +30,9 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
         if let Some(loss) = &done.loses {
             text.push_str(&format!("    {}\n", loss.text()));
         }
+    }
+    if let Some(copied) = receipt.copied {
+        text.push_str(&format!("  {copied} records copied\n"));
     }
     for left in &receipt.left {
         text.push_str(&format!("  stays: {left}\n"));
@@ -45,18 +49,22 @@ pub fn receipt(receipt: &Receipt, profile: Profile) -> String {
 
 /// How far a move of copies is: a line that overwrites itself where somebody looks, and JSON where that was asked for.
 pub fn progress(progress: &Progress, json: bool) {
-    let Progress { topic, done, of, elapsed, left } = progress;
+    let Progress { topic, unit, done, of, elapsed, left } = progress;
+    let (event, counted) = match unit {
+        Unit::Partitions => ("moving", "partitions"),
+        Unit::Records => ("copying", "records"),
+    };
     let seconds = |time: &Duration| time.as_secs_f64().round();
     if json {
         let left = left.as_ref().map(seconds);
         let elapsed = seconds(elapsed);
         super::say_json(
-            &json!({ "event": "moving", "topic": topic, "done": done, "of": of, "elapsed_s": elapsed, "left_s": left }),
+            &json!({ "event": event, "topic": topic, "done": done, "of": of, "elapsed_s": elapsed, "left_s": left }),
         );
         return;
     }
     let left = left.map_or("".to_owned(), |left| format!(", about {} s left", seconds(&left)));
-    let line = format!("moving    {topic}: {done} of {of} partitions after {} s{left}", seconds(elapsed));
+    let line = format!("{event:<9} {topic}: {done} of {of} {counted} after {} s{left}", seconds(elapsed));
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K{line}{}", if done == of { "\n" } else { "" });
     } else if done == of || *done == 0 && elapsed.is_zero() {
@@ -123,6 +131,8 @@ pub fn apply_failed(error: &ApplyError, bootstrap: &[String], spec: &str) -> Fai
         ApplyErrorKind::ThrottleTooLow { inbound, .. } => {
             failure.hint(format!("at least twice as much: `--throttle \"{} B/s\"`", inbound.saturating_mul(2)))
         }
+        ApplyErrorKind::Refused { fix, .. } => failure.details(details).hint(fix.clone()),
+        ApplyErrorKind::Stopped { .. } => failure.details(details),
         ApplyErrorKind::UnknownRun { .. } => failure.hint("`klamm journal` lists the runs"),
         ApplyErrorKind::OtherCluster { .. } => failure.hint("plan again against this cluster"),
         ApplyErrorKind::Admin(error) => {

@@ -12,6 +12,7 @@ mod maintenance;
 mod measuring;
 mod pages;
 mod readme;
+mod repartition;
 mod secured;
 mod services;
 mod up;
