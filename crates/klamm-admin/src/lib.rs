@@ -14,6 +14,7 @@ mod configs;
 mod error;
 mod facts;
 mod groups;
+mod log_dirs;
 mod metadata;
 mod offsets;
 mod options;

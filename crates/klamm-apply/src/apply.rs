@@ -8,6 +8,7 @@ use klamm_contract::{Breach, keeps};
 use klamm_plan::{Change, ChangeKind, Conflict, Plan, Risk, diff};
 use tokio::time::{Instant, sleep};
 
+use crate::inbound::{Throttle, set_throttle};
 use crate::journal::{self, Journal, NewRun, Run, RunState};
 use crate::layers::{Layers, beside_topics};
 use crate::make::{Maker, Pending, with_losses};
@@ -207,10 +208,12 @@ async fn prepare(
         let reassign = |change: &Change| matches!(change.kind, ChangeKind::Reassign { .. });
         reassign(change) && changes.iter().any(|left| left.topic == change.topic && reassign(left))
     };
-    if let Some(throttle) = options.throttle {
-        set_throttle(plan, &mut difference.changes, throttle)?;
-    }
-    let new: Vec<Change> = difference.changes.into_iter().filter(|change| !goes_on(change)).collect();
+    let mut new: Vec<Change> = difference.changes.into_iter().filter(|change| !goes_on(change)).collect();
+    let throttle = match options.throttle {
+        Some(wanted) => asked_throttle(plan, &new, wanted)?,
+        None => Throttle::Planned,
+    };
+    set_throttle(admin, &mut new, throttle).await?;
     changes.extend(new);
     let beside = beside_topics(admin, plan, options.layers, facts).await?;
     changes.extend(beside.changes);
@@ -218,18 +221,16 @@ async fn prepare(
     with_losses(admin, &readers, changes, options).await
 }
 
-/// Sets the throttle of moves; refused at or below what is written meanwhile, since the copies would never catch up.
-fn set_throttle(plan: &Plan, changes: &mut [Change], wanted: u64) -> Result<(), ApplyErrorKind> {
-    for change in changes {
-        let ChangeKind::Reassign { throttle, .. } = &mut change.kind else { continue };
+/// The throttle that was asked for; refused at or below what the plan expects to be written at the peak.
+fn asked_throttle(plan: &Plan, changes: &[Change], wanted: u64) -> Result<Throttle, ApplyErrorKind> {
+    for change in changes.iter().filter(|change| matches!(change.kind, ChangeKind::Reassign { .. })) {
         let inbound = plan.topic(&change.topic).map_or(0, |topic| topic.sizing.peak_bytes_per_second);
         if wanted <= inbound {
             let topic = change.topic.clone();
             return Err(ApplyErrorKind::ThrottleTooLow { topic, throttle: wanted, inbound });
         }
-        *throttle = wanted;
     }
-    Ok(())
+    Ok(Throttle::Asked(wanted))
 }
 
 async fn look(admin: &Admin, plan: &Plan) -> Result<ClusterFacts, AdminError> {

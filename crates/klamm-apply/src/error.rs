@@ -93,7 +93,7 @@ pub enum ApplyErrorKind {
         topic: String,
         /// What was asked for, in bytes per second.
         throttle: u64,
-        /// What is written to the topic at its peak, in bytes per second.
+        /// What is written to the topic, by the plan at its peak or as measured, in bytes per second.
         inbound: u64,
     },
     /// A call failed.
@@ -190,8 +190,8 @@ impl fmt::Display for ApplyError {
             }
             ApplyErrorKind::ThrottleTooLow { topic, throttle, inbound } => write!(
                 f,
-                "a throttle of {throttle} bytes/s is no more than the {inbound} bytes/s that are written to {topic} at its \
-                 peak: the copies would never catch up"
+                "a throttle of {throttle} bytes/s is no more than the {inbound} bytes/s that are written to {topic}: the \
+                 copies would never catch up"
             ),
             ApplyErrorKind::Cancelled { topic } => {
                 write!(f, "stopped: the move of {topic} was cancelled, its copies are where they were")

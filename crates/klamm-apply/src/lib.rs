@@ -8,6 +8,7 @@
 mod apply;
 mod doctor;
 mod error;
+mod inbound;
 pub mod journal;
 mod layers;
 mod loss;

@@ -9,6 +9,7 @@ use klamm_plan::{Change, ChangeKind, Conflict, Risk};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{ApplyOptions, Mode, bootstrap, close};
+use crate::inbound::{Throttle, set_throttle};
 use crate::journal::{Journal, NewRun};
 use crate::make::{Maker, Pending};
 use crate::reassign::Control;
@@ -141,7 +142,9 @@ impl Drain<'_> {
     async fn look(&self, receipt: &mut Receipt) -> Result<(Vec<Pending>, String), ApplyErrorKind> {
         let facts = self.admin.facts(&self.admin.list_topics().await?).await?;
         receipt.cluster_id.clone_from(&facts.cluster_id);
-        let changes = self.changes(&facts)?;
+        let mut changes = self.changes(&facts)?;
+        let throttle = self.options.throttle.map_or(Throttle::Planned, Throttle::Asked);
+        set_throttle(self.admin, &mut changes, throttle).await?;
         let pending = changes.into_iter().map(|change| Pending { change, loss: None }).collect();
         Ok((pending, bootstrap(&facts)))
     }
@@ -159,7 +162,7 @@ impl Drain<'_> {
         }
         let without = BTreeSet::from([self.broker]);
         let wanted = Wanted { copies: None, without: &without, instead: self.instead };
-        let throttle = self.options.throttle.unwrap_or(DEFAULT_THROTTLE);
+        let throttle = DEFAULT_THROTTLE;
         let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
         let held = facts.topics.iter().filter(|(_, topic)| {
             topic.partitions.iter().any(|partition| partition.replicas.contains(&self.broker))

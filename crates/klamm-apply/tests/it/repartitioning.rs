@@ -46,9 +46,12 @@ fn now_ms() -> Result<i64> {
     Ok(i64::try_from(now.as_millis())?)
 }
 
+/// A key and a value.
+type KeyValue = (Option<String>, Option<String>);
+
 /// `count` records of 40 keys, some without a key, some tombstones, in batches of random sizes.
 async fn write(admin: &Admin, topic: &str, count: usize, dice: &mut Dice) -> Result<()> {
-    let mut waiting: BTreeMap<i32, Vec<(Option<String>, Option<String>)>> = BTreeMap::new();
+    let mut waiting: BTreeMap<i32, Vec<KeyValue>> = BTreeMap::new();
     for number in 0..count {
         let key = (dice.among(0..10) > 0).then(|| format!("key-{}", dice.among(0..40)));
         let partition = match &key {

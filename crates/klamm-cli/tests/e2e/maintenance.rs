@@ -53,6 +53,15 @@ mod on_real_kafka {
             klamm(&place, &cluster, &["broker", "drain", &last])
                 .await?
                 .failed_with(&["nobody is there to be asked"])?;
+            let other = Place::new()?;
+            let busy =
+                ["up", "--json", "--bootstrap", &cluster.bootstrap(), "--for", "120s", "--rate", "5000"];
+            let mut service = other.start(&busy)?;
+            service.wait_for_processed(1_000).await?;
+            let slow = ["broker", "drain", &last, "--yes", "--throttle", "2 KB/s"];
+            klamm(&place, &cluster, &slow).await?.failed_with(&["would never catch up", &other.topic])?;
+            service.signal(rustix::process::Signal::INT)?;
+            service.finish().await?.held()?;
             let drained = klamm(&place, &cluster, &["broker", "drain", &last, "--yes"]).await?;
             ensure!(drained.code == Some(0), "{drained:?}");
             eventually(SHOWS, "the broker is empty", async || {
