@@ -25,6 +25,7 @@ mod reassign;
 mod retry;
 mod rights;
 mod topics;
+mod users;
 
 use std::sync::Arc;
 

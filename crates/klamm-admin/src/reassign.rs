@@ -12,10 +12,9 @@ use klamm_wire::protocol::messages::{
 };
 
 use crate::Admin;
-use crate::error::{AdminError, AdminErrorKind};
+use crate::error::AdminError;
 use crate::metadata::topic_name;
-use crate::retry::Repeat;
-use klamm_wire::WireErrorKind;
+use crate::retry::{Repeat, is_unsupported};
 
 /// Kafka's code for the election of the first replica.
 const PREFERRED: i8 = 0;
@@ -147,8 +146,4 @@ impl Admin {
         })
         .await
     }
-}
-
-fn is_unsupported(error: &AdminError) -> bool {
-    matches!(error.kind(), AdminErrorKind::Wire(wire) if matches!(wire.kind(), WireErrorKind::UnsupportedVersion { .. }))
 }

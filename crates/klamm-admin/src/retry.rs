@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use klamm_wire::WireErrorKind;
 use rand::Rng;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Admin;
-use crate::error::{AdminError, Patience};
+use crate::error::{AdminError, AdminErrorKind, Patience};
 
 /// Which failures may be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,11 @@ impl Admin {
 pub(crate) fn backoff(tries: u32, luck: f64) -> Duration {
     let step = FIRST.saturating_mul(1 << tries.min(10)).min(LONGEST);
     step.mul_f64(0.5 + luck.clamp(0.0, 1.0))
+}
+
+/// The broker does not know the request at all.
+pub(crate) fn is_unsupported(error: &AdminError) -> bool {
+    matches!(error.kind(), AdminErrorKind::Wire(wire) if matches!(wire.kind(), WireErrorKind::UnsupportedVersion { .. }))
 }
 
 #[cfg(test)]

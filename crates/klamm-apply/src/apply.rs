@@ -339,6 +339,8 @@ async fn shown(
     layers: Layers,
 ) -> Result<(ClusterFacts, Option<String>), AdminError> {
     let facts = look(admin, plan).await?;
+    // That a password was set again does not show.
+    let layers = Layers { passwords: false, ..layers };
     let mut changes = diff(plan, &facts).changes;
     changes.extend(beside_topics(admin, plan, layers, &facts).await?.changes);
     let hidden = changes.first().map(|change| format!("the cluster does not show yet: {change}"));

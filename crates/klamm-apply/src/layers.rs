@@ -1,21 +1,27 @@
 //! Layers beside topics: access rules, quotas, and broker settings that change while brokers run.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use klamm_admin::{Admin, AdminError};
 use klamm_contract::facts::ClusterFacts;
-use klamm_plan::{AccessFacts, Change, ChangeKind, Plan, access_changes, broker_changes};
+use klamm_plan::spec::Mechanism;
+use klamm_plan::{AccessFacts, Change, ChangeKind, Plan, access_changes, broker_changes, password_changes};
+use klamm_wire::sasl::Hash;
 
 /// Layers beside topics that are brought to the plan: others may own them, so nothing is changed unasked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Layers {
-    /// Access rules and quotas.
+    /// Access rules, users and quotas.
     pub access: bool,
+    /// Passwords of users that the brokers know already, set again.
+    pub passwords: bool,
     /// Broker settings that change while brokers run.
     pub brokers: bool,
 }
 
 impl Layers {
     /// Topics alone.
-    pub const NONE: Layers = Layers { access: false, brokers: false };
+    pub const NONE: Layers = Layers { access: false, passwords: false, brokers: false };
 }
 
 /// What is to be changed beside topics, and what is to be known about the rest.
@@ -38,9 +44,19 @@ pub(crate) async fn beside_topics(
         beside.changes.extend(dynamic);
         beside.remarks.extend(restarts);
     }
+    let users: BTreeSet<String> =
+        plan.access.iter().filter_map(|service| Some(service.user.as_ref()?.name.clone())).collect();
+    if layers.passwords {
+        let live = AccessFacts { users: known_users(admin, &users).await?, ..AccessFacts::default() };
+        beside.changes.extend(password_changes(plan, &live));
+    }
     if layers.access {
         let limited = plan.access.iter().filter(|service| service.has_quota());
-        let live = access(admin, limited.map(|service| service.principal.as_str())).await?;
+        let mut live = access(admin, limited.map(|service| service.principal.as_str())).await?;
+        live.users = known_users(admin, &users).await?;
+        if live.users.is_none() {
+            beside.remarks.push("the brokers keep no SCRAM users: none was made".to_owned());
+        }
         if live.acls.is_none() {
             beside.remarks.push(
                 "the brokers have no authorizer: access rules are not asked, and none was set".to_owned(),
@@ -58,7 +74,41 @@ pub(crate) async fn access_of(admin: &Admin, changes: &[&ChangeKind]) -> Result<
         ChangeKind::SetQuota { principal, .. } => Some(principal.as_str()),
         _ => None,
     });
-    if changes.iter().any(rules) { access(admin, limited).await } else { quotas(admin, limited).await }
+    let users = changes.iter().filter_map(|kind| match kind {
+        ChangeKind::SetPassword { user, .. } => Some(user.clone()),
+        _ => None,
+    });
+    let mut facts = quotas(admin, limited).await?;
+    if changes.iter().any(rules) {
+        facts.acls = admin.acls().await?;
+    }
+    facts.users = known_users(admin, &users.collect()).await?;
+    Ok(facts)
+}
+
+/// Mechanisms of `users`; asks nobody when there are none.
+async fn known_users(
+    admin: &Admin,
+    users: &BTreeSet<String>,
+) -> Result<Option<BTreeMap<String, BTreeSet<Mechanism>>>, AdminError> {
+    if users.is_empty() {
+        return Ok(Some(BTreeMap::new()));
+    }
+    let mechanism = |hash: Hash| match hash {
+        Hash::Sha256 => Mechanism::ScramSha256,
+        Hash::Sha512 => Mechanism::ScramSha512,
+    };
+    let known = admin.scram_users(users).await?;
+    let of = |hashes: Vec<Hash>| hashes.into_iter().map(mechanism).collect();
+    Ok(known.map(|known| known.into_iter().map(|(user, hashes)| (user, of(hashes))).collect()))
+}
+
+/// The hash of a SCRAM mechanism. PLAIN has none, and specs with it are refused.
+pub(crate) fn hash(mechanism: Mechanism) -> Hash {
+    match mechanism {
+        Mechanism::ScramSha256 => Hash::Sha256,
+        Mechanism::Plain | Mechanism::ScramSha512 => Hash::Sha512,
+    }
 }
 
 async fn access<'a>(

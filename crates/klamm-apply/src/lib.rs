@@ -19,6 +19,7 @@ mod receipt;
 mod repartition;
 mod restart;
 mod saved;
+mod secret;
 mod undo;
 
 pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, apply, apply_watched};
@@ -36,4 +37,5 @@ pub use repartition::{
 };
 pub use restart::{Restart, RestartOrder, restart_order};
 pub use saved::SavedPlan;
+pub use secret::read_secret;
 pub use undo::{undo, undo_watched};

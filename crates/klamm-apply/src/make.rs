@@ -1,14 +1,17 @@
 //! Making changes: in few requests, each written down before it is tried.
 
+use std::path::Path;
+
 use klamm_admin::Mode::Execute;
 use klamm_admin::{Admin, NewTopic};
 use klamm_plan::{Change, ChangeKind};
 
 use crate::apply::{ApplyOptions, DataLoss, Mode};
 use crate::journal::{Journal, Step};
-use crate::layers::user;
+use crate::layers::{hash, user};
 use crate::loss::{Loss, loss};
 use crate::reassign::{Control, Mover, unthrottle};
+use crate::secret::read_secret;
 use crate::{ApplyErrorKind, Done};
 
 /// Topics that one request deletes.
@@ -177,6 +180,19 @@ impl Maker<'_> {
             ChangeKind::MoveGroup { group, offsets, .. } => {
                 let at = |(partition, offset): &(i32, i64)| (topic.clone(), *partition, *offset);
                 admin.commit_offsets(group, &offsets.iter().map(at).collect::<Vec<_>>()).await?;
+            }
+            ChangeKind::SetPassword { user, mechanism, password, .. } => {
+                let unread = |why| ApplyErrorKind::Refused {
+                    why: format!("user {user} was not made: {why}"),
+                    fix: "put the password where the spec says, or say where it is".to_owned(),
+                };
+                let place = password.clone();
+                let read = tokio::task::spawn_blocking(move || read_secret(&place, Path::new("")));
+                let secret = read.await.unwrap_or_else(|error| Err(error.to_string())).map_err(unread)?;
+                admin.set_scram_password(user, hash(*mechanism), &secret).await?;
+            }
+            ChangeKind::RemoveUser { user, mechanism } => {
+                admin.delete_scram_user(user, hash(*mechanism)).await?;
             }
             ChangeKind::SetBrokers { name, to, .. } => {
                 admin.alter_all_brokers_configs(&[(name.clone(), to.clone())]).await?;

@@ -135,6 +135,7 @@ impl Work<'_> {
         let throttle = self.args.throttle;
         let layers = Layers {
             access: self.args.layers.contains(&LayerArg::Access),
+            passwords: self.args.layers.contains(&LayerArg::Passwords),
             brokers: self.args.layers.contains(&LayerArg::Brokers),
         };
         let options = ApplyOptions { existing: Existing::Adjust, mode, data_loss, journal, layers, throttle };

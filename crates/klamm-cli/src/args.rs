@@ -234,7 +234,7 @@ pub struct ApplyArgs {
     /// Take a run of the cluster's journal back; `klamm journal` lists them
     #[arg(long, value_name = "RUN", conflicts_with_all = ["spec", "environment", "profile", "out", "plan"])]
     pub undo: Option<u64>,
-    /// Layers beside topics to bring to the plan: access rules and quotas, broker settings that change while brokers run
+    /// Layers beside topics to bring to the plan: access rules, users and quotas; passwords of users that exist; broker settings that change while brokers run
     #[arg(long = "with", value_name = "LAYER", value_enum, value_delimiter = ',')]
     pub layers: Vec<LayerArg>,
     /// Bytes a second that a broker may spend on moving copies, as in `20 MB/s` [default: twice what is written at the peak, at least 50 MB/s]
@@ -286,8 +286,10 @@ pub struct BenchPartitionArgs {
 /// Layers beside topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayerArg {
-    /// Access rules and quotas
+    /// Access rules, SCRAM users and quotas
     Access,
+    /// Passwords of SCRAM users that exist, set again
+    Passwords,
     /// Broker settings that change while brokers run
     Brokers,
 }

@@ -22,16 +22,17 @@ pub enum Sure {
 /// `--yes`, or the answer of whoever sits at the terminal.
 pub async fn agreed(sure: Sure, json: bool, preview: &Receipt) -> Result<bool, Failure> {
     let count = preview.done.len();
-    agreed_to(sure, json, &format!("make these {count} changes on cluster {}?", preview.cluster_id)).await
+    let question = format!("make these {count} changes on cluster {}?", preview.cluster_id);
+    agreed_to(sure, json, &format!("{count} changes are pending"), &question).await
 }
 
-/// `--yes`, or the answer to `question` of whoever sits at the terminal.
-pub async fn agreed_to(sure: Sure, json: bool, question: &str) -> Result<bool, Failure> {
+/// `--yes`, or the answer to `question`, about what is `pending`, of whoever sits at the terminal.
+pub async fn agreed_to(sure: Sure, json: bool, pending: &str, question: &str) -> Result<bool, Failure> {
     if sure == Sure::Yes {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() || json {
-        return Err(Failure::new(format!("nobody is there to be asked: {question}"))
+        return Err(Failure::new(format!("{pending}, and nobody is there to be asked"))
             .hint("`--yes` does it, `--dry-run` only shows it"));
     }
     eprint!("{question} [y/N] ");

@@ -203,18 +203,10 @@ fn security(spec: &SecuritySpec, folder: &Path) -> Result<Security, Failure> {
 }
 
 fn secret(place: &SecretRef, folder: &Path) -> Result<String, Failure> {
-    match place {
-        SecretRef::Env(name) => std::env::var(name).map_err(|_| {
-            Failure::new(format!("the spec takes the password from ${name}, which is not set"))
-                .hint(format!("export {name}=…"))
-        }),
-        SecretRef::File(name) => {
-            let path = folder.join(name);
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                Failure::new(format!("cannot read the password file {}: {error}", path.display()))
-                    .hint("the path is relative to the spec")
-            })?;
-            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-        }
-    }
+    let hint = match place {
+        SecretRef::Env(name) => format!("export {name}=…"),
+        SecretRef::File(_) => "the path is relative to the spec".to_owned(),
+        SecretRef::Command(_) => "run it by hand: it must print the password and nothing else".to_owned(),
+    };
+    klamm_apply::read_secret(place, folder).map_err(|why| Failure::new(why).hint(hint))
 }

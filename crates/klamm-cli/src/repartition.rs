@@ -34,8 +34,9 @@ pub async fn run(args: &RepartitionArgs) -> Outcome {
         return Ok(Exit::Findings);
     }
     let sure = if args.change.yes { Sure::Yes } else { Sure::Ask };
-    let question = format!("{} on cluster {}?", work.step(), standing.cluster_id);
-    if !ask::agreed_to(sure, args.change.output.json, &question).await? {
+    let (pending, step) = (format!("{} is not repartitioned yet", args.topic), work.step());
+    let question = format!("{step} on cluster {}?", standing.cluster_id);
+    if !ask::agreed_to(sure, args.change.output.json, &pending, &question).await? {
         eprintln!("nothing was changed");
         return Ok(Exit::Findings);
     }

@@ -1,10 +1,12 @@
 //! Who may do what: the least that each service needs, from what it reads and writes.
 
+use std::path::Path;
+
 use klamm_contract::Delivery;
 use klamm_kafka::{Operation, Pattern, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Spec, StreamsSpec};
+use crate::spec::{Mechanism, SecretRef, Spec, StreamsSpec};
 
 /// What one service may do and take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,12 +15,26 @@ pub struct AccessPlan {
     pub service: String,
     /// Who it is to the cluster: `User:orders`.
     pub principal: String,
+    /// The user behind the principal, when the brokers are to keep its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserPlan>,
     /// What it is allowed, each with its reason.
     pub grants: Vec<Grant>,
     /// `producer_byte_rate` of each broker, when it is limited.
     pub producer_byte_rate: Option<u64>,
     /// `consumer_byte_rate` of each broker, when it is limited.
     pub consumer_byte_rate: Option<u64>,
+}
+
+/// A user that the brokers are to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserPlan {
+    /// Name, without `User:`.
+    pub name: String,
+    /// SCRAM mechanism.
+    pub mechanism: Mechanism,
+    /// Where the password is: never the password.
+    pub password: SecretRef,
 }
 
 impl AccessPlan {
@@ -102,6 +118,11 @@ pub(crate) fn access(spec: &Spec) -> AccessPlan {
     AccessPlan {
         service: spec.service.value.clone(),
         principal: spec.principal.clone(),
+        user: spec.user.as_ref().map(|user| UserPlan {
+            name: spec.principal.strip_prefix("User:").unwrap_or(&spec.principal).to_owned(),
+            mechanism: user.mechanism,
+            password: user.password.within(Path::new(&spec.file).parent().unwrap_or(Path::new(""))),
+        }),
         grants: grants.grants,
         producer_byte_rate: spec.quota.write,
         consumer_byte_rate: spec.quota.read,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::placement::{Move, Wanted, moves};
 use crate::plan::{Plan, TopicPlan};
+use crate::spec::{Mechanism, SecretRef};
 use crate::text;
 
 /// The way from the cluster as it was seen to the plan.
@@ -98,6 +99,24 @@ pub enum ChangeKind {
     Revoke {
         /// The rule.
         acl: Acl,
+    },
+    /// A user is made, or its password set again.
+    SetPassword {
+        /// Name, without `User:`.
+        user: String,
+        /// SCRAM mechanism.
+        mechanism: Mechanism,
+        /// Where the password is.
+        password: SecretRef,
+        /// The brokers know the user already: its former password is gone then.
+        exists: bool,
+    },
+    /// A user is removed: only to take its making back.
+    RemoveUser {
+        /// Name, without `User:`.
+        user: String,
+        /// SCRAM mechanism.
+        mechanism: Mechanism,
     },
     /// A quota of a user is set or, with `None`, unset.
     SetQuota {
@@ -243,14 +262,11 @@ impl fmt::Display for Change {
             ChangeKind::Unthrottle { .. } => {
                 write!(f, "take away the throttles that an interrupted move left on {}", self.topic)
             }
-            ChangeKind::Allow { acl } => write!(f, "add the rule: {acl}"),
-            ChangeKind::Revoke { acl } => write!(f, "remove the rule: {acl}"),
-            ChangeKind::SetQuota { principal, name, from, to } => {
-                let rate = |rate: &Option<u64>| {
-                    rate.map_or("no limit".to_owned(), |rate| format!("{}/s", text::bytes(rate.into())))
-                };
-                write!(f, "set {name} of {principal} from {} to {}", rate(from), rate(to))
-            }
+            kind @ (ChangeKind::Allow { .. }
+            | ChangeKind::Revoke { .. }
+            | ChangeKind::SetPassword { .. }
+            | ChangeKind::RemoveUser { .. }
+            | ChangeKind::SetQuota { .. }) => of_access(kind, f),
             ChangeKind::SetBrokers { name, from, to, .. } => {
                 let to = to.as_deref().unwrap_or("what each has by itself");
                 write!(f, "set {name} of all brokers from {} to {to}", from.as_deref().unwrap_or("unknown"))
@@ -266,6 +282,28 @@ impl fmt::Display for Change {
                 write!(f, "raise partitions of {} from {from} to {to}", self.topic)
             }
         }
+    }
+}
+
+/// Changes of who may do what, and how fast.
+fn of_access(kind: &ChangeKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match kind {
+        ChangeKind::Allow { acl } => write!(f, "add the rule: {acl}"),
+        ChangeKind::Revoke { acl } => write!(f, "remove the rule: {acl}"),
+        ChangeKind::SetPassword { user, mechanism, password, exists: false } => {
+            write!(f, "make user {user} ({mechanism}), with its password from {password}")
+        }
+        ChangeKind::SetPassword { user, mechanism, password, exists: true } => {
+            write!(f, "set the password of user {user} ({mechanism}) again, from {password}")
+        }
+        ChangeKind::RemoveUser { user, mechanism } => write!(f, "remove user {user} ({mechanism})"),
+        ChangeKind::SetQuota { principal, name, from, to } => {
+            let rate = |rate: &Option<u64>| {
+                rate.map_or("no limit".to_owned(), |rate| format!("{}/s", text::bytes(rate.into())))
+            };
+            write!(f, "set {name} of {principal} from {} to {}", rate(from), rate(to))
+        }
+        _ => Ok(()),
     }
 }
 

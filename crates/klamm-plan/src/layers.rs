@@ -6,13 +6,16 @@ use klamm_contract::facts::{ClusterFacts, ConfigFact, ConfigSource};
 use klamm_kafka::{Acl, Operation, Permission, ResourceType, UpdateMode, allows, update_mode};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessPlan, Change, ChangeKind, Grant, Plan, Risk};
+use crate::spec::Mechanism;
+use crate::{AccessPlan, Change, ChangeKind, Grant, Plan, Risk, UserPlan};
 
 /// Who may do what on a live cluster, and how fast.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccessFacts {
     /// All rules; `None` when the brokers have no authorizer.
     pub acls: Option<Vec<Acl>>,
+    /// Mechanisms of each user of the plan; `None` when the brokers keep no users.
+    pub users: Option<BTreeMap<String, BTreeSet<Mechanism>>>,
     /// Quotas of each principal of the plan, by Kafka's names, in bytes a second.
     pub quotas: BTreeMap<String, BTreeMap<String, u64>>,
 }
@@ -46,6 +49,13 @@ pub fn access_changes(plan: &Plan, facts: &AccessFacts) -> Vec<Change> {
             changes.push(of_cluster(ChangeKind::Allow { acl }, risk));
         }
     }
+    for user in plan.access.iter().filter_map(|service| service.user.as_ref()) {
+        if let Some(live) = &facts.users
+            && !live.get(&user.name).is_some_and(|mechanisms| mechanisms.contains(&user.mechanism))
+        {
+            changes.push(of_cluster(set_password(user, false), Risk::Safe));
+        }
+    }
     for service in &plan.access {
         let live = facts.quotas.get(&service.principal);
         for (name, to) in [
@@ -62,6 +72,20 @@ pub fn access_changes(plan: &Plan, facts: &AccessFacts) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// Every user's password, set again where the brokers know the user: they do not tell passwords, so nothing can be
+/// compared.
+pub fn password_changes(plan: &Plan, facts: &AccessFacts) -> Vec<Change> {
+    let Some(live) = &facts.users else { return Vec::new() };
+    let users = plan.access.iter().filter_map(|service| service.user.as_ref());
+    let known = |user: &&UserPlan| live.get(&user.name).is_some_and(|found| found.contains(&user.mechanism));
+    users.filter(known).map(|user| of_cluster(set_password(user, true), Risk::DeniesClients)).collect()
+}
+
+fn set_password(user: &UserPlan, exists: bool) -> ChangeKind {
+    let UserPlan { name, mechanism, password } = user.clone();
+    ChangeKind::SetPassword { user: name, mechanism, password, exists }
 }
 
 /// Broker settings to change for all brokers at once, and those that need a restart, each in a sentence.
@@ -185,7 +209,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_added_and_nothing_is_taken_away() {
         let plan = orders();
-        let mut facts = AccessFacts { acls: Some(Vec::new()), quotas: BTreeMap::new() };
+        let mut facts = AccessFacts { acls: Some(Vec::new()), ..AccessFacts::default() };
         let changes = access_changes(&plan, &facts);
         assert_eq!(changes.len(), planned_acls(&plan).len() + 1, "{changes:?}");
         assert!(changes.iter().any(|change| change.risk == Risk::ClosesToOthers));

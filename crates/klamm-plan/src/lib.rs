@@ -29,12 +29,14 @@ mod survival;
 mod text;
 mod upgrade;
 
-pub use access::{AccessPlan, Grant};
+pub use access::{AccessPlan, Grant, UserPlan};
 pub use capacity::{Capacity, Figure, Sensitivity};
 pub use compare::{Comparison, FigureChange, PlanChange, compare};
 pub use diagnostic::{Diagnostic, Place, Span};
 pub use diff::{Change, ChangeKind, Conflict, Diff, Risk, diff, risk_of};
-pub use layers::{AccessFacts, Answer, access_changes, broker_changes, planned_acls, simulate};
+pub use layers::{
+    AccessFacts, Answer, access_changes, broker_changes, password_changes, planned_acls, simulate,
+};
 pub use plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, StreamsPlan, TopicPlan};
 pub use planner::plan;
 pub use recovery::RecoveryPlan;

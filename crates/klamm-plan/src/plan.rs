@@ -10,7 +10,7 @@ use crate::capacity::Capacity;
 use crate::recovery::RecoveryPlan;
 use crate::settings::Setting;
 use crate::sizing::Sizing;
-use crate::spec::ClusterKind;
+use crate::spec::{ClusterKind, Mechanism, SecretRef};
 use crate::survival::Survival;
 use crate::upgrade::Step;
 
@@ -85,16 +85,13 @@ pub struct ClusterPlan {
     pub ca: Option<String>,
     /// SASL mechanism that clients use, by Kafka's name.
     #[serde(default)]
-    pub sasl: Option<String>,
+    pub sasl: Option<Mechanism>,
     /// Who klamm and the exported clients are, by the spec.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub username: String,
-    /// Environment variable that holds the password: never the password.
+    /// Where the password is: never the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_env: Option<String>,
-    /// File that holds the password: never the password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_file: Option<String>,
+    pub password: Option<SecretRef>,
 }
 
 fn assumed_version() -> Version {

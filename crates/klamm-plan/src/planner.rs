@@ -12,7 +12,7 @@ use crate::plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, StreamsPl
 use crate::recovery::{self, Mirrored};
 use crate::settings::{self, Internal, Segments};
 use crate::sizing::{self, Demand, Load, PartitionRate, Sizing};
-use crate::spec::{ClusterSpec, ConsumerSpec, Mechanism, Protocol, SecretRef, Spec, SpecSet, TopicSpec};
+use crate::spec::{ClusterSpec, ConsumerSpec, Protocol, Spec, SpecSet, TopicSpec};
 use crate::survival::{self, Placement};
 use crate::text::{self, nearest};
 use crate::{Diagnostic, Span, access, keys, upgrade};
@@ -551,16 +551,9 @@ fn cluster(described: Option<&ClusterSpec>, facts: Option<&ClusterFacts>) -> Clu
         controllers: described.and_then(|cluster| cluster.controllers).unwrap_or(ASSUMED_CONTROLLERS),
         tls: described.is_some_and(|cluster| cluster.security.tls.is_some()),
         ca: described.and_then(|cluster| cluster.security.tls.as_ref()).and_then(|tls| tls.ca.clone()),
-        sasl: sasl.map(|sasl| mechanism(sasl.mechanism).to_owned()),
+        sasl: sasl.map(|sasl| sasl.mechanism),
         username: sasl.map_or(String::new(), |sasl| sasl.username.clone()),
-        password_env: sasl.and_then(|sasl| match &sasl.password {
-            SecretRef::Env(name) => Some(name.clone()),
-            SecretRef::File(_) => None,
-        }),
-        password_file: sasl.and_then(|sasl| match &sasl.password {
-            SecretRef::File(name) => Some(name.clone()),
-            SecretRef::Env(_) => None,
-        }),
+        password: sasl.map(|sasl| sasl.password.clone()),
     };
     if let Some(facts) = facts.filter(|facts| !facts.brokers.is_empty()) {
         let racks: BTreeSet<&String> =
@@ -571,12 +564,4 @@ fn cluster(described: Option<&ClusterSpec>, facts: Option<&ClusterFacts>) -> Clu
         cluster.racks = racks.into_iter().cloned().collect();
     }
     cluster
-}
-
-fn mechanism(mechanism: Mechanism) -> &'static str {
-    match mechanism {
-        Mechanism::Plain => "PLAIN",
-        Mechanism::ScramSha256 => "SCRAM-SHA-256",
-        Mechanism::ScramSha512 => "SCRAM-SHA-512",
-    }
 }

@@ -187,6 +187,8 @@ pub enum Inverse {
     },
     /// Removing the access rule.
     Revoke,
+    /// Removing the user.
+    RemoveUser,
     /// Setting the quota, or the setting of all brokers, to what it was.
     SetBack,
     /// Moving the copies back.
@@ -215,6 +217,13 @@ impl Inverse {
             }
             ChangeKind::Reassign { .. } => Inverse::MoveBack,
             ChangeKind::Allow { .. } => Inverse::Revoke,
+            ChangeKind::SetPassword { exists: false, .. } => Inverse::RemoveUser,
+            ChangeKind::SetPassword { exists: true, .. } => {
+                never("brokers do not tell passwords: the former one is not known")
+            }
+            ChangeKind::RemoveUser { .. } => {
+                never("a user that was removed is made again by applying the spec")
+            }
             ChangeKind::SetQuota { .. } | ChangeKind::SetBrokers { .. } => Inverse::SetBack,
             ChangeKind::MoveGroup { .. } => never(
                 "the group's offsets in the former topic are as they were: its members can start there again",

@@ -37,6 +37,7 @@ impl Back {
         match (&step.inverse, live.cluster.topics.get(topic)) {
             (Inverse::Never { why }, _) => self.left.push(format!("{}: {why}", step.change)),
             (Inverse::Revoke, _) => self.revoke(&step.change.kind, &live.access),
+            (Inverse::RemoveUser, _) => self.remove_user(&step.change.kind, &live.access),
             (Inverse::SetBack, _) => self.set_back(&step.change.kind, live),
             // The topic is gone, and what was set on it went with it.
             (_, None) => {}
@@ -59,6 +60,16 @@ impl Back {
         let ChangeKind::Allow { acl } = made else { return };
         if access.acls.as_ref().is_some_and(|acls| acls.contains(acl)) {
             self.cluster(ChangeKind::Revoke { acl: acl.clone() }, Risk::DeniesClients);
+        }
+    }
+
+    /// A user that is gone already is not removed again.
+    fn remove_user(&mut self, made: &ChangeKind, access: &AccessFacts) {
+        let ChangeKind::SetPassword { user, mechanism, .. } = made else { return };
+        let known = access.users.as_ref().and_then(|users| users.get(user));
+        if known.is_some_and(|known| known.contains(mechanism)) {
+            let (user, mechanism) = (user.clone(), *mechanism);
+            self.cluster(ChangeKind::RemoveUser { user, mechanism }, Risk::DeniesClients);
         }
     }
 
@@ -206,7 +217,10 @@ mod tests {
     fn live(acls: Vec<Acl>, quota: Option<u64>) -> Live {
         let quotas = quota.map(|rate| ("producer_byte_rate".to_owned(), rate)).into_iter().collect();
         let quotas = BTreeMap::from([("User:a".to_owned(), quotas)]);
-        Live { cluster: ClusterFacts::default(), access: AccessFacts { acls: Some(acls), quotas } }
+        Live {
+            cluster: ClusterFacts::default(),
+            access: AccessFacts { acls: Some(acls), quotas, ..AccessFacts::default() },
+        }
     }
 
     fn back(kind: ChangeKind, live: &Live) -> (Vec<String>, usize) {

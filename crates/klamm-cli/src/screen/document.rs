@@ -154,6 +154,12 @@ impl Page {
                 rate(service.producer_byte_rate),
                 rate(service.consumer_byte_rate)
             ));
+            if let Some(user) = &service.user {
+                self.line(&format!(
+                    "The brokers keep its password ({}), which klamm takes from {}.",
+                    user.mechanism, user.password
+                ));
+            }
             let rows = service.grants.iter().map(|grant| {
                 let resource = format!("{} {} ({})", grant.resource_type, grant.resource, grant.pattern);
                 vec![resource, grant.operation.to_string(), grant.reason.clone()]

@@ -82,6 +82,50 @@ mod on_real_kafka {
         changed.failed_with(&["producer_byte_rate", "1000000", "50000000", "changed since"])
     }
 
+    /// A user that nobody knew, with a password that only a command tells.
+    async fn a_user_is_made_let_in_and_taken_back(cluster: &Cluster) -> Result<()> {
+        let connect = format!("username: {POWERLESS_USER}, password_file: password");
+        let command = "password_command: [cat, secret]";
+        let spec = spec().replace(&connect, &format!("username: carol, {command}")).replace(
+            &format!("principal: User:{POWERLESS_USER}"),
+            &format!("principal: User:carol\nuser: {{ {command} }}"),
+        );
+        let place = Place::with_spec(&spec)?;
+        let kafka = cluster.kafka().context("real")?;
+        let address = kafka.bootstrap_of(Listener::SaslPlaintext).context("a SASL listener")?;
+        powerful(&place, &cluster.bootstrap())?;
+        let apply = ["apply", "--yes", "--json", "--cluster", "admin.yaml", "--with"];
+        let with = |layers: &'static str| [&apply[..], &[layers]].concat();
+        let as_carol = ["up", "--json", "--records", "300", "--bootstrap", &address];
+
+        let unread = place.run(&with("access")).await?;
+        unread.failed_with(&["carol was not made", "cat secret"])?;
+        std::fs::write(place.file("secret"), "open sesame\n")?;
+        let made = place.run(&with("access")).await?;
+        ensure!(made.code == Some(0) && !made.stdout.contains("sesame"), "{made:?}");
+        let run = made.event("receipt")?["receipt"]["run"].as_u64().context("a run")?.to_string();
+        eventually(SHOWS, "carol to be let in", || async { place.run(&as_carol).await?.held() }).await?;
+        let again = place.run(&["apply", "--dry-run", "--with", "access", "--cluster", "admin.yaml"]).await?;
+        ensure!(again.code == Some(0), "nothing is left to do: {again:?}");
+
+        std::fs::write(place.file("secret"), "another\n")?;
+        let stale = place.run(&["doctor", "--bootstrap", &address]).await?;
+        ensure!(stale.code == Some(2), "the brokers know the former password: {stale:?}");
+        let set = place.run(&with("passwords")).await?;
+        ensure!(set.code == Some(0), "{set:?}");
+        eventually(SHOWS, "the new password to hold", || async { place.run(&as_carol).await?.held() })
+            .await?;
+        let journal = place.run(&["journal", &run, "--json", "--cluster", "admin.yaml"]).await?;
+        ensure!(!journal.stdout.contains("sesame") && journal.stdout.contains("secret"), "{journal:?}");
+
+        let undo = ["apply", "--yes", "--undo", run.as_str(), "--allow-data-loss", "--cluster", "admin.yaml"];
+        let undone = place.run(&undo).await?;
+        ensure!(undone.code == Some(0) && undone.stdout.contains("remove user carol"), "{undone:?}");
+        let out = place.run(&["doctor", "--bootstrap", &address]).await?;
+        ensure!(out.code == Some(2), "carol is unknown again: {out:?}");
+        Ok(())
+    }
+
     async fn broker_settings_change_while_they_run_and_the_rest_is_said(cluster: &Cluster) -> Result<()> {
         let place = Place::new()?;
         let bootstrap = cluster.bootstrap();
@@ -122,6 +166,7 @@ mod on_real_kafka {
         let options = KafkaOptions { listeners: Listeners::Secured, ..KafkaOptions::default() };
         run_on_real_with(options, async |cluster: Cluster| {
             the_rules_of_the_plan_are_enough_and_no_more(&cluster).await?;
+            a_user_is_made_let_in_and_taken_back(&cluster).await?;
             broker_settings_change_while_they_run_and_the_rest_is_said(&cluster).await
         })
     }

@@ -8,6 +8,7 @@ use klamm_contract::{Acks, Consistency, Layer, Order, Profile, Retention, TopicC
 
 use super::ExportFile;
 use super::properties::{plan_hash, protocol};
+use crate::spec::SecretRef;
 use crate::text::quoted;
 use crate::{Plan, Setting, text};
 
@@ -96,7 +97,7 @@ fn shown(form: Form, value: &str, words: (&str, &str)) -> String {
 
 pub(super) fn python_files(plan: &Plan) -> Vec<ExportFile> {
     let mut out = format!(
-        "\"\"\"Settings of kafka-python for service {}: made by klamm from plan {}; change the spec and export again.\"\"\"\n\nimport os  # noqa: F401\n\nCONNECTION = {{\n",
+        "\"\"\"Settings of kafka-python for service {}: made by klamm from plan {}; change the spec and export again.\"\"\"\n\nimport os  # noqa: F401\nimport subprocess  # noqa: F401\n\nCONNECTION = {{\n",
         plan.service.replace(['"', '\\'], ""),
         plan_hash(plan)
     );
@@ -108,10 +109,13 @@ pub(super) fn python_files(plan: &Plan) -> Vec<ExportFile> {
             "    \"security_protocol\": \"{protocol}\",\n    \"sasl_mechanism\": \"{mechanism}\","
         );
         let _ = writeln!(out, "    \"sasl_plain_username\": {},", json(&plan.cluster.username));
-        let secret = match (&plan.cluster.password_env, &plan.cluster.password_file) {
-            (Some(env), _) => format!("os.environ[{}]", json(env)),
-            (_, Some(file)) => format!("open({}).read().strip()", json(file)),
-            _ => "\"\"".to_owned(),
+        let secret = match &plan.cluster.password {
+            Some(SecretRef::Env(env)) => format!("os.environ[{}]", json(env)),
+            Some(SecretRef::File(file)) => format!("open({}).read().strip()", json(file)),
+            Some(SecretRef::Command(words)) => {
+                format!("subprocess.check_output({}, text=True).strip()", json(words))
+            }
+            None => "\"\"".to_owned(),
         };
         let _ = writeln!(out, "    \"sasl_plain_password\": {secret},");
     } else if plan.cluster.tls {
@@ -155,15 +159,22 @@ pub(super) fn kafkajs_files(plan: &Plan) -> Vec<ExportFile> {
         out.push_str("  ssl: true,\n");
     }
     if let Some(mechanism) = &plan.cluster.sasl {
-        let secret = match (&plan.cluster.password_env, &plan.cluster.password_file) {
-            (Some(env), _) => format!("process.env[{}]", json(env)),
-            (_, Some(file)) => format!("require(\"node:fs\").readFileSync({}, \"utf8\").trim()", json(file)),
-            _ => "\"\"".to_owned(),
+        let secret = match &plan.cluster.password {
+            Some(SecretRef::Env(env)) => format!("process.env[{}]", json(env)),
+            Some(SecretRef::File(file)) => {
+                format!("require(\"node:fs\").readFileSync({}, \"utf8\").trim()", json(file))
+            }
+            Some(SecretRef::Command(words)) => format!(
+                "require(\"node:child_process\").execFileSync({}, {}, {{ encoding: \"utf8\" }}).trim()",
+                json(&words[0]),
+                json(&words[1..].to_vec())
+            ),
+            None => "\"\"".to_owned(),
         };
         let _ = writeln!(
             out,
             "  sasl: {{ mechanism: \"{}\", username: {}, password: {secret} }},",
-            mechanism.to_lowercase(),
+            mechanism.name().to_lowercase(),
             json(&plan.cluster.username)
         );
     }

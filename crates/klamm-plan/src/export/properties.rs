@@ -4,8 +4,11 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use crate::spec::{Mechanism, SecretRef};
 use crate::{Plan, Setting, text};
 
+/// Variable for a password that only a command knows: no config provider of Kafka's runs commands.
+const PASSWORD_VARIABLE: &str = "KAFKA_PASSWORD";
 /// Columns of a comment.
 const WIDTH: usize = 110;
 
@@ -58,20 +61,14 @@ impl Page {
             self.extra("ssl.truststore.type", "PEM", "Certificates as they are. [KIP-651]");
             self.extra("ssl.truststore.location", ca, "What is trusted.");
         }
-        let Some(mechanism) = &cluster.sasl else { return };
-        self.extra("sasl.mechanism", mechanism, "How the client says who it is.");
-        let secret = match (&cluster.password_env, &cluster.password_file) {
-            (Some(env), _) => {
-                self.extra(
-                    "config.providers",
-                    "env",
-                    "The password stays where it is: this is a reference. [KIP-887]",
-                );
-                let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
-                self.entry("config.providers.env.class", class);
-                format!("${{env:{env}}}")
+        let Some(mechanism) = cluster.sasl else { return };
+        self.extra("sasl.mechanism", mechanism.name(), "How the client says who it is.");
+        let secret = match &cluster.password {
+            Some(SecretRef::Env(env)) => self.variable(env, ""),
+            Some(command @ SecretRef::Command(_)) => {
+                self.variable(PASSWORD_VARIABLE, &format!(" Set {PASSWORD_VARIABLE} to {command}."))
             }
-            (None, Some(file)) => {
+            Some(SecretRef::File(file)) => {
                 self.extra(
                     "config.providers",
                     "dir",
@@ -82,9 +79,9 @@ impl Page {
                 let (folder, name) = file.rsplit_once('/').unwrap_or((".", file));
                 format!("${{dir:{folder}:{name}}}")
             }
-            (None, None) => return,
+            None => return,
         };
-        let module = if mechanism == "PLAIN" { "plain.Plain" } else { "scram.Scram" };
+        let module = if mechanism == Mechanism::Plain { "plain.Plain" } else { "scram.Scram" };
         self.entry(
             "sasl.jaas.config",
             &format!(
@@ -92,6 +89,15 @@ impl Page {
                 cluster.username
             ),
         );
+    }
+
+    /// A reference to an environment variable.
+    fn variable(&mut self, variable: &str, more: &str) -> String {
+        let reason = format!("The password stays where it is: this is a reference.{more} [KIP-887]");
+        self.extra("config.providers", "env", &reason);
+        let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
+        self.entry("config.providers.env.class", class);
+        format!("${{env:{variable}}}")
     }
 
     /// How librdkafka connects. It has no references: the program puts the password there.
@@ -106,16 +112,12 @@ impl Page {
         if let Some(ca) = &cluster.ca {
             self.extra("ssl.ca.location", ca, "What is trusted.");
         }
-        let Some(mechanism) = &cluster.sasl else { return };
-        self.extra("sasl.mechanism", mechanism, "How the client says who it is.");
+        let Some(mechanism) = cluster.sasl else { return };
+        self.extra("sasl.mechanism", mechanism.name(), "How the client says who it is.");
         self.entry("sasl.username", &cluster.username);
-        let place = match (&cluster.password_env, &cluster.password_file) {
-            (Some(env), _) => format!("from the environment variable {env}"),
-            (_, Some(file)) => format!("from the file {file}"),
-            _ => "from where it is".to_owned(),
-        };
+        let place = cluster.password.as_ref().map_or("where it is".to_owned(), SecretRef::to_string);
         self.comment(&format!(
-            "librdkafka's files have no references: set sasl.password in the program, {place}."
+            "librdkafka's files have no references: set sasl.password in the program, from {place}."
         ));
     }
 

@@ -85,7 +85,7 @@ fn inner(plan: &Plan) -> &'static str {
 
 fn authorizer(plan: &Plan, page: &mut Page) {
     let Some(mechanism) = &plan.cluster.sasl else { return };
-    page.extra("sasl.enabled.mechanisms", mechanism, "What the spec's clients use.");
+    page.extra("sasl.enabled.mechanisms", mechanism.name(), "What the spec's clients use.");
     page.extra(
         "authorizer.class.name",
         "org.apache.kafka.metadata.authorizer.StandardAuthorizer",

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use klamm_contract::{Consistency, Order, Survive};
 use klamm_kafka::{check_topic_name, topic_names_collide};
 
-use self::cluster::resolve;
+use self::cluster::{check_user, resolve};
 use self::readers::{Names, check_consumer, check_quota, check_recovery, check_streams};
 use super::decode::{Context, Named, Spanned, Word};
 use super::raw::{RawEnvironment, RawKeys, RawSpec, RawSurvive, RawTopic, RawWrite};
@@ -70,6 +70,7 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
     let quota = raw.quota.map_or_else(QuotaSpec::default, |quota| check_quota(quota.value, cx));
     let recovery = raw.recovery.and_then(|recovery| check_recovery(recovery, files, cx));
     let principal = raw.principal.map(|principal| check_principal(principal, cx));
+    let user = raw.user.and_then(|user| check_user(user, cx));
     let environments = check_environments(raw.environments, &owned, files, cx);
     let profile = raw.profile.map_or_else(Default::default, |word| word.0);
     let service = raw.service.value.clone();
@@ -84,6 +85,7 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
         consumers,
         streams,
         principal: principal.unwrap_or_else(|| format!("User:{service}")),
+        user,
         quota,
         recovery,
         environments,

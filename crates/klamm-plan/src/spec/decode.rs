@@ -65,7 +65,8 @@ impl Context {
             let nearest = nearest(&entry.key, allowed.iter().copied());
             let meant = nearest.map_or(String::new(), |name| format!(", did you mean {name:?}?"));
             let help = if entry.key == "password" && allowed.contains(&"password_file") {
-                "a secret is never written into a spec: use password_file or password_env".to_owned()
+                "a secret is never written into a spec: use password_file, password_env or password_command"
+                    .to_owned()
             } else {
                 format!("allowed here: {}", allowed.join(", "))
             };

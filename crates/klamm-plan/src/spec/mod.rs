@@ -6,6 +6,7 @@
 mod check;
 mod decode;
 mod raw;
+mod secret;
 mod set;
 mod units;
 mod words;
@@ -17,6 +18,7 @@ use klamm_contract::{Consistency, Delivery, Order, Profile, Survive};
 use klamm_kafka::Version;
 
 pub use self::decode::Spanned;
+pub use self::secret::{Mechanism, SecretRef};
 pub use self::set::SpecSet;
 pub use self::units::{ByteSize, Count, Duration, Factor, PerSecond, Percent, Rate, Retain, UnitError};
 pub use self::words::{ClusterKind, Effect, Membership, Produce, Protocol, Timestamps};
@@ -46,6 +48,8 @@ pub struct Spec {
     pub streams: Vec<StreamsSpec>,
     /// Who it is to the cluster: `User:orders`.
     pub principal: String,
+    /// The user behind the principal, when the brokers are to keep its password.
+    pub user: Option<UserSpec>,
     /// What it may take of each broker.
     pub quota: QuotaSpec,
     /// What is left when the cluster is lost.
@@ -203,24 +207,14 @@ pub struct SaslSpec {
     pub password: SecretRef,
 }
 
-/// SASL mechanisms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mechanism {
-    /// `PLAIN`.
-    Plain,
-    /// `SCRAM-SHA-256`.
-    ScramSha256,
-    /// `SCRAM-SHA-512`.
-    ScramSha512,
-}
-
-/// Where a secret is: a spec never holds one.
+/// The user of a service, whose password the brokers keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretRef {
-    /// A file, relative to the spec.
-    File(String),
-    /// An environment variable.
-    Env(String),
+#[non_exhaustive]
+pub struct UserSpec {
+    /// A SCRAM mechanism.
+    pub mechanism: Mechanism,
+    /// Where the password is.
+    pub password: SecretRef,
 }
 
 /// What a topic's data needs, defaults filled in.

@@ -36,6 +36,8 @@ record! {
         streams: Option<Named<RawStreams>>,
         /// Who the service is to the cluster. Default: User: and the service's name.
         principal: Option<Spanned<String>>,
+        /// The SCRAM user behind the principal: `klamm apply --with access` makes it.
+        user: Option<Spanned<RawUser>>,
         /// What the service may take of each broker.
         quota: Option<Spanned<RawQuota>>,
         /// What is to be left when the whole cluster is lost.
@@ -132,6 +134,23 @@ record! {
         password_file: Option<Spanned<String>>,
         /// Environment variable that holds the password.
         password_env: Option<Spanned<String>>,
+        /// Program, with its arguments, that prints the password.
+        password_command: Option<Spanned<Vec<Spanned<String>>>>,
+    }
+}
+
+record! {
+    /// A user whose password the brokers keep.
+    #[schemars(rename = "User")]
+    struct RawUser {
+        /// SCRAM-SHA-512 (default) or SCRAM-SHA-256.
+        mechanism: Option<Spanned<Word<Mechanism>>>,
+        /// File that holds the password.
+        password_file: Option<Spanned<String>>,
+        /// Environment variable that holds the password.
+        password_env: Option<Spanned<String>>,
+        /// Program, with its arguments, that prints the password.
+        password_command: Option<Spanned<Vec<Spanned<String>>>>,
     }
 }
 
@@ -402,9 +421,9 @@ impl Words for Profile {
 impl Words for Mechanism {
     const NAME: &'static str = "mechanism";
     const WORDS: &'static [(&'static str, Self, &'static str)] = &[
-        ("PLAIN", Mechanism::Plain, "Password as it is: only over TLS."),
-        ("SCRAM-SHA-256", Mechanism::ScramSha256, "Challenge and response with SHA-256."),
-        ("SCRAM-SHA-512", Mechanism::ScramSha512, "Challenge and response with SHA-512."),
+        (Mechanism::Plain.name(), Mechanism::Plain, "Password as it is: only over TLS."),
+        (Mechanism::ScramSha256.name(), Mechanism::ScramSha256, "Challenge and response with SHA-256."),
+        (Mechanism::ScramSha512.name(), Mechanism::ScramSha512, "Challenge and response with SHA-512."),
     ];
 }
 

@@ -188,6 +188,14 @@ fn secrets_are_references() {
     let spec = parse("klamm.yaml", &with("password_env: KAFKA_PASSWORD")).expect("a spec");
     let sasl = spec.cluster.and_then(|cluster| cluster.security.sasl).expect("sasl");
     assert_eq!(sasl.password, SecretRef::Env("KAFKA_PASSWORD".to_owned()));
+    assert_eq!(codes(&with("password_command: []")), ["bad-command"]);
+    let user = |user: &str| format!("{HEAD}user: {{ {user} }}\n");
+    assert_eq!(codes(&user("mechanism: PLAIN, password_env: P")), ["bad-mechanism"]);
+    assert_eq!(codes(&user("mechanism: SCRAM-SHA-256")), ["missing-field"]);
+    let spec = parse("specs/klamm.yaml", &user("password_file: secret")).expect("a spec");
+    let user = spec.user.expect("a user");
+    assert_eq!(user.mechanism.name(), "SCRAM-SHA-512");
+    assert_eq!(user.password.to_string(), "the file secret");
 }
 
 #[test]

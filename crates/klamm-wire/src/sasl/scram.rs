@@ -54,7 +54,7 @@ impl ScramFirst {
         let without_proof = format!("c={},r={}", BASE64.encode(GS2), challenge.nonce);
         let signed = format!("{},{server_first},{without_proof}", self.bare);
 
-        let salted = self.hash.salt(&self.password, &challenge);
+        let salted = self.hash.salted_password(&self.password, &challenge.salt, challenge.iterations);
         let client_key = self.hash.hmac(&salted, b"Client Key");
         let signature = self.hash.hmac(&self.hash.digest(&client_key), signed.as_bytes());
         let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(key, mask)| key ^ mask).collect();
@@ -172,8 +172,9 @@ fn attribute(message: &str, name: char) -> Option<&str> {
 }
 
 impl Hash {
-    fn salt(self, password: &str, challenge: &Challenge) -> Vec<u8> {
-        let (password, salt, rounds) = (password.as_bytes(), &challenge.salt, challenge.iterations);
+    /// The salted password, which is all that a server is told of it (RFC 5802: `Hi`). Costs as much as the iterations.
+    pub fn salted_password(self, password: &str, salt: &[u8], rounds: u32) -> Vec<u8> {
+        let password = password.as_bytes();
         match self {
             Hash::Sha256 => pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, rounds).to_vec(),
             Hash::Sha512 => pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password, salt, rounds).to_vec(),

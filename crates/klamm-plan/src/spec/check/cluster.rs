@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use klamm_kafka::Version;
 
 use super::language;
+use crate::Span;
 use crate::spec::decode::{Context, Decode, Spanned};
-use crate::spec::raw::{ClusterOrFile, RawCluster, RawClusterFile, RawMachine, RawSasl, RawTls};
+use crate::spec::raw::{ClusterOrFile, RawCluster, RawClusterFile, RawMachine, RawSasl, RawTls, RawUser};
 use crate::spec::units::{PerSecond, Rate};
-use crate::spec::{ClusterSpec, MachineSpec, SaslSpec, SecretRef, SecuritySpec, TlsSpec, yaml};
+use crate::spec::{
+    ClusterSpec, MachineSpec, Mechanism, SaslSpec, SecretRef, SecuritySpec, TlsSpec, UserSpec, yaml,
+};
 
 /// No cluster has more; placements are computed for as many.
 const MAX_BROKERS: u32 = 10_000;
@@ -142,21 +145,61 @@ fn check_tls(raw: RawTls, cx: &mut Context) -> TlsSpec {
 
 fn check_sasl(raw: Spanned<RawSasl>, cx: &mut Context) -> Option<SaslSpec> {
     let Spanned { value: raw, span } = raw;
-    let password = match (raw.password_file, raw.password_env) {
-        (Some(file), None) => SecretRef::File(file.value),
-        (None, Some(env)) => SecretRef::Env(env.value),
-        (Some(_), Some(env)) => {
-            cx.error("two-passwords", env.span, "password_file and password_env are both given").help =
-                Some("remove one of them".to_owned());
-            return None;
-        }
-        (None, None) => {
-            cx.error("missing-field", span, "sasl has no password").help =
-                Some("add password_file or password_env".to_owned());
-            return None;
-        }
-    };
+    let places = (raw.password_file, raw.password_env, raw.password_command);
+    let password = check_password(places, "sasl", span, cx)?;
     Some(SaslSpec { mechanism: raw.mechanism.value.0, username: raw.username.value, password })
+}
+
+/// The user of a service, made by klamm: PLAIN users are in the brokers' own files.
+pub(super) fn check_user(raw: Spanned<RawUser>, cx: &mut Context) -> Option<UserSpec> {
+    let Spanned { value: raw, span } = raw;
+    let mechanism = raw.mechanism.as_ref().map_or(Mechanism::ScramSha512, |mechanism| mechanism.value.0);
+    if let Some(plain) = raw.mechanism.filter(|given| given.value.0 == Mechanism::Plain) {
+        cx.error("bad-mechanism", plain.span, "PLAIN users are not made by klamm").help = Some(
+            "SCRAM-SHA-512 or SCRAM-SHA-256; the brokers keep PLAIN users in their own configuration"
+                .to_owned(),
+        );
+    }
+    let places = (raw.password_file, raw.password_env, raw.password_command);
+    Some(UserSpec { mechanism, password: check_password(places, "user", span, cx)? })
+}
+
+/// File, variable and command.
+type Places = (Option<Spanned<String>>, Option<Spanned<String>>, Option<Spanned<Vec<Spanned<String>>>>);
+
+/// The one place where a password is.
+fn check_password(places: Places, of: &str, span: Span, cx: &mut Context) -> Option<SecretRef> {
+    let (file, env, command) = places;
+    let command = command.map(|command| {
+        let words = command.value.into_iter().map(|word| word.value).collect();
+        (SecretRef::Command(words), command.span)
+    });
+    let given: Vec<(SecretRef, Span)> = [
+        file.map(|file| (SecretRef::File(file.value), file.span)),
+        env.map(|env| (SecretRef::Env(env.value), env.span)),
+        command,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match given.as_slice() {
+        [(SecretRef::Command(words), span)] if words.is_empty() => {
+            cx.error("bad-command", *span, "password_command has no program").help =
+                Some("write it like password_command: [pass, show, kafka/orders]".to_owned());
+            None
+        }
+        [(one, _)] => Some(one.clone()),
+        [_, (_, span), ..] => {
+            cx.error("two-passwords", *span, "the password is given in more than one place").help =
+                Some("leave one of password_file, password_env and password_command".to_owned());
+            None
+        }
+        [] => {
+            cx.error("missing-field", span, format!("{of} has no password")).help =
+                Some("add password_file, password_env or password_command".to_owned());
+            None
+        }
+    }
 }
 
 fn check_version(text: &Spanned<String>, cx: &mut Context) -> Option<Version> {
