@@ -51,6 +51,8 @@ pub enum Command {
     Doctor(LookArgs),
     /// Say which partitions would not go on without a broker
     CanStop(CanStopArgs),
+    /// Sample a live topic: how many keys, how hot the hottest, what would spread it
+    Keys(KeysArgs),
     /// Give a keyed topic another number of partitions: a new topic, copied in the order of its keys
     Repartition(RepartitionArgs),
     /// Run the embedded broker alone (one node, for development and tests, never for production), or drain a real one
@@ -199,6 +201,9 @@ pub struct PlanArgs {
     /// The whole plan as a document
     #[arg(long, value_enum, conflicts_with_all = ["json", "verbose"])]
     pub format: Option<PageArg>,
+    /// Read so many of the newest records of each keyed topic, and plan with what their keys are like
+    #[arg(long, value_name = "N", requires = "bootstrap", num_args = 0..=1, default_missing_value = "100000", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub sample: Option<u64>,
     /// Compare two specs: what changes, what it does, and what it costs
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["spec", "format"])]
     pub diff: Option<Vec<PathBuf>>,
@@ -398,6 +403,21 @@ pub struct DrainArgs {
     /// Bytes a second that a broker may spend on it, above what is written meanwhile [default: 50 MB/s]
     #[arg(long, value_name = "RATE", value_parser = throttle)]
     pub throttle: Option<u64>,
+}
+
+/// `klamm keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// Topics to look at
+    #[arg(value_name = "TOPIC", required = true)]
+    pub topics: Vec<String>,
+    /// Newest records to read of each
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub sample: u64,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `klamm repartition`.

@@ -87,6 +87,12 @@ impl Loaded {
         self.set.specs().iter().flat_map(|spec| &spec.topics).map(|topic| topic.name.value.clone()).collect()
     }
 
+    /// Names of the topics that the specs own and that have a key.
+    pub fn keyed(&self) -> impl Iterator<Item = String> {
+        let topics = self.set.specs().iter().flat_map(|spec| &spec.topics);
+        topics.filter(|topic| topic.key.is_some()).map(|topic| topic.name.value.clone())
+    }
+
     /// The cluster that the spec describes for the chosen environment.
     pub fn cluster(&self) -> Option<&ClusterSpec> {
         self.set.cluster(self.environment.as_deref())

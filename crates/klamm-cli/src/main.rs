@@ -13,6 +13,7 @@ mod failure;
 mod import;
 mod init;
 mod journal;
+mod keys;
 mod load;
 mod maintenance;
 mod plan;
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Acl { what: AclCommand::Simulate(args) } => in_runtime(acl::simulate_and_print(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::CanStop(args) => in_runtime(maintenance::can_stop(&args)),
+        Command::Keys(args) => in_runtime(keys::run(&args)),
         Command::Repartition(args) => in_runtime(repartition::run(&args)),
         Command::Broker(args) => match &args.command {
             Some(command) => in_runtime(maintenance::broker(command)),
@@ -107,6 +109,7 @@ impl Cli {
             Command::Doctor(args) => args.output,
             Command::Plan(args) => args.look.output,
             Command::Apply(args) => args.change.output,
+            Command::Keys(args) => args.output,
             Command::Repartition(args) => args.change.output,
             Command::Journal(args) => args.output,
             Command::CanStop(args) => args.output,

@@ -38,11 +38,7 @@ pub(crate) fn keeps_order(topic: &TopicSpec) -> Result<(), BadKey> {
     let Some(key) = topic.key.as_deref().filter(|_| topic.order.value == Order::PerKey) else {
         return Ok(());
     };
-    let scatters = |part: &&str| {
-        let part = part.trim().to_lowercase();
-        SCATTER.contains(&part.as_str()) || SCATTER_ENDS.iter().any(|end| part.ends_with(end))
-    };
-    let Some(part) = key.split([':', '+', '|', ',']).find(scatters) else { return Ok(()) };
+    let Some(part) = key.split([':', '+', '|', ',']).find(|part| scatters(part)) else { return Ok(()) };
     Err(BadKey {
         code: "key-scatters",
         message: format!(
@@ -54,6 +50,12 @@ pub(crate) fn keeps_order(topic: &TopicSpec) -> Result<(), BadKey> {
                entity's id alone; where no order matters, say order: none"
             .to_owned(),
     })
+}
+
+/// The part is another value for each record, by its name.
+pub(crate) fn scatters(part: &str) -> bool {
+    let part = part.trim().to_lowercase();
+    SCATTER.contains(&part.as_str()) || SCATTER_ENDS.iter().any(|end| part.ends_with(end))
 }
 
 /// One key lives on one partition: it may not be more than that takes, nor more than one thread works off.

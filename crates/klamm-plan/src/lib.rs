@@ -21,6 +21,7 @@ pub mod placement;
 mod plan;
 mod planner;
 mod recovery;
+mod sample;
 pub mod service;
 mod settings;
 mod sizing;
@@ -40,6 +41,7 @@ pub use layers::{
 pub use plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, StreamsPlan, TopicPlan};
 pub use planner::plan;
 pub use recovery::RecoveryPlan;
+pub use sample::{KeySample, SampledKeys};
 pub use settings::Setting;
 pub use sizing::{Disk, Need, Sizing};
 pub use spec::json_schema;

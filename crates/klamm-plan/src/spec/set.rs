@@ -3,7 +3,7 @@
 use klamm_kafka::topic_names_collide;
 
 use super::{ClusterSpec, Spanned, Spec};
-use crate::Diagnostic;
+use crate::{Diagnostic, SampledKeys};
 
 /// Specs that share a cluster. Each topic and each group has one owner.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,12 @@ impl SpecSet {
     /// The specs.
     pub fn specs(&self) -> &[Spec] {
         &self.specs
+    }
+
+    /// Fills in what the specs do not say of a topic's keys, from a sample of its records.
+    pub fn sampled(&mut self, topic: &str, keys: &SampledKeys) {
+        let topics = self.specs.iter_mut().flat_map(|spec| &mut spec.topics);
+        topics.filter(|found| found.name.value == topic).for_each(|found| keys.fill(found));
     }
 
     /// The cluster in `environment` (the base one when `None` or when the environment names none).
