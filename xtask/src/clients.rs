@@ -10,8 +10,10 @@ use anyhow::{Context, Result};
 use crate::kafka::jars::run;
 use crate::paths;
 
-/// What pip installs: confluent-kafka is librdkafka; kafka-python reads lz4 and zstd with packages of their own.
-const PIP: [&str; 4] = ["kafka-python==3.0.12", "confluent-kafka==2.12.2", "lz4==4.4.5", "zstandard==0.25.0"];
+/// What pip installs: confluent-kafka is librdkafka; kafka-python reads lz4 and zstd with packages of their own; PyYAML is
+/// a peer of benchmarks.
+const PIP: [&str; 5] =
+    ["kafka-python==3.0.12", "confluent-kafka==2.12.2", "lz4==4.4.5", "zstandard==0.25.0", "pyyaml==6.0.3"];
 /// What npm installs.
 const NPM: &str = "kafkajs@2.2.4";
 

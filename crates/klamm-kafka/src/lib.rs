@@ -20,6 +20,8 @@ pub use client_configs::{
 };
 pub use errors::{ERRORS, ErrorClass, ErrorCode, ErrorInfo};
 pub use murmur2::{murmur2, partition_for_key};
-pub use topic::{MAX_TOPIC_NAME, TopicNameError, check_topic_name, in_sync_floor, topic_names_collide};
+pub use topic::{
+    MAX_TOPIC_NAME, TopicNameError, check_topic_name, in_sync_floor, metric_name, topic_names_collide,
+};
 pub use topic_configs::{TOPIC_CONFIGS, TopicConfig, ValueType, topic_config};
 pub use version::Version;

@@ -59,6 +59,11 @@ pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     Ok(())
 }
 
+/// The name of a topic in Kafka's metrics: two names that collide have the same.
+pub fn metric_name(topic: &str) -> String {
+    topic.replace('.', "_")
+}
+
 /// Do two different names collide? Kafka's metric names turn `.` into `_`, so it refuses the second of
 /// `orders.events` and `orders_events`.
 pub fn topic_names_collide(one: &str, other: &str) -> bool {
@@ -92,6 +97,7 @@ mod tests {
     #[test]
     fn dot_and_underscore_collide() {
         assert!(topic_names_collide("orders.events", "orders_events"));
+        assert_eq!(metric_name("orders.events"), metric_name("orders_events"));
         assert!(!topic_names_collide("orders.events", "orders-events"));
         assert!(!topic_names_collide("orders.events", "orders.event"));
     }

@@ -1,5 +1,6 @@
 //! Who may do what: the least that each service needs, from what it reads and writes.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use klamm_contract::Delivery;
@@ -59,20 +60,18 @@ pub struct Grant {
     pub reason: String,
 }
 
+#[derive(Default)]
 struct Grants {
     grants: Vec<Grant>,
+    seen: HashSet<(ResourceType, String, Pattern, Operation)>,
 }
 
 impl Grants {
     fn add(&mut self, what: (ResourceType, &str, Pattern), operation: Operation, reason: String) {
         let (resource_type, resource, pattern) = what;
-        let grant = Grant { resource_type, resource: resource.to_owned(), pattern, operation, reason };
-        let same = |other: &&Grant| {
-            (&other.resource_type, &other.resource, &other.pattern, &other.operation)
-                == (&grant.resource_type, &grant.resource, &grant.pattern, &grant.operation)
-        };
-        if self.grants.iter().find(same).is_none() {
-            self.grants.push(grant);
+        let resource = resource.to_owned();
+        if self.seen.insert((resource_type, resource.clone(), pattern, operation)) {
+            self.grants.push(Grant { resource_type, resource, pattern, operation, reason });
         }
     }
 
@@ -83,7 +82,7 @@ impl Grants {
 
 /// What `spec` needs. READ and WRITE imply DESCRIBE in Kafka's authorizer, so that is not said twice.
 pub(crate) fn access(spec: &Spec) -> AccessPlan {
-    let mut grants = Grants { grants: Vec::new() };
+    let mut grants = Grants::default();
     for topic in &spec.topics {
         grants.topic(
             &topic.name.value,

@@ -1,6 +1,6 @@
 //! From specs and facts to a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use klamm_contract::facts::ClusterFacts;
 use klamm_contract::{Consistency, Delivery, Durability, Layer, Profile, TopicContract};
@@ -34,9 +34,11 @@ pub fn plan(specs: &SpecSet, options: &PlanOptions<'_>) -> Result<Plan, Vec<Diag
             topics.extend(planner.topic(spec, topic));
         }
     }
+    let partitions: HashMap<&str, u32> =
+        topics.iter().map(|topic: &TopicPlan| (topic.name(), topic.sizing.partitions)).collect();
     for spec in specs.specs() {
         for consumer in &spec.consumers {
-            consumers.push(planner.consumer(spec, consumer, &topics));
+            consumers.push(planner.consumer(spec, consumer, &partitions));
         }
     }
     let internal = planner.internal(&topics);
@@ -108,6 +110,10 @@ struct Planner<'a> {
     cluster: ClusterPlan,
     /// Brokers that the data is meant for: under dev the cluster at hand may be smaller than the one that is described.
     meant_brokers: u32,
+    /// Topics that the specs own, by name.
+    owned: HashMap<&'a str, &'a TopicSpec>,
+    /// Groups that read a topic, by its name.
+    readers: HashMap<&'a str, Vec<&'a ConsumerSpec>>,
     notes: Vec<String>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -125,8 +131,27 @@ impl<'a> Planner<'a> {
             Profile::Prod => cluster.brokers,
             Profile::Dev => meant.unwrap_or(if embedded { ASSUMED_BROKERS } else { cluster.brokers }),
         };
+        let topics = specs.specs().iter().flat_map(|spec| &spec.topics);
+        let owned = topics.map(|topic| (topic.name.value.as_str(), topic)).collect();
+        let mut readers: HashMap<&str, Vec<&ConsumerSpec>> = HashMap::new();
+        for consumer in specs.specs().iter().flat_map(|spec| &spec.consumers) {
+            for topic in &consumer.reads {
+                readers.entry(&topic.value).or_default().push(consumer);
+            }
+        }
         let (facts, notes, diagnostics) = (options.facts, Vec::new(), Vec::new());
-        Planner { specs, facts, described, profile, cluster, meant_brokers, notes, diagnostics }
+        Planner {
+            specs,
+            facts,
+            described,
+            profile,
+            cluster,
+            meant_brokers,
+            owned,
+            readers,
+            notes,
+            diagnostics,
+        }
     }
 
     fn cluster_notes(&mut self) {
@@ -262,9 +287,11 @@ impl<'a> Planner<'a> {
         'a: 't,
     {
         let name = topic.name.value.as_str();
-        let readers = self.specs.specs().iter().flat_map(|spec| &spec.consumers);
-        let readers = readers.filter(|consumer| consumer.reads.iter().any(|read| read.value == name));
-        let groups = readers
+        let groups = self
+            .readers
+            .get(name)
+            .into_iter()
+            .flatten()
             .filter_map(|consumer| Some((consumer.group.value.as_str(), consumer.work.as_ref()?)))
             .collect();
         let live =
@@ -282,7 +309,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn consumer(&mut self, owner: &Spec, consumer: &ConsumerSpec, topics: &[TopicPlan]) -> ConsumerPlan {
+    fn consumer(
+        &mut self,
+        owner: &Spec,
+        consumer: &ConsumerSpec,
+        partitions: &HashMap<&str, u32>,
+    ) -> ConsumerPlan {
         let mut contract = settings::consumer_contract(consumer);
         let group = contract.group.clone();
         if consumer.delivery == Delivery::ExactlyOnce {
@@ -291,12 +323,9 @@ impl<'a> Planner<'a> {
             self.notes.push(note);
         }
         if consumer.delivery == Delivery::AtMostOnce {
-            let topics = self.specs.specs().iter().flat_map(|spec| &spec.topics);
-            let strong = topics.filter(|topic| topic.consistency == Consistency::Strong);
-            let names: Vec<&str> = strong
-                .map(|topic| topic.name.value.as_str())
-                .filter(|name| contract.topics.iter().any(|t| t == name))
-                .collect();
+            let read = contract.topics.iter().filter_map(|name| self.owned.get(name.as_str()));
+            let strong = read.filter(|topic| topic.consistency == Consistency::Strong);
+            let names: Vec<&str> = strong.map(|topic| topic.name.value.as_str()).collect();
             if !names.is_empty() {
                 let note = format!(
                     "{group}: at_most_once skips records of {} in a crash, though they are stored",
@@ -305,7 +334,7 @@ impl<'a> Planner<'a> {
                 self.notes.push(note);
             }
         }
-        self.readable(owner, consumer, topics);
+        self.readable(owner, consumer, partitions);
         let mut settings = settings::consumer(consumer, &contract);
         let (notes, refused) = settings::insist_on_consumer(consumer, &mut contract, &mut settings);
         self.notes.extend(notes.into_iter().map(|note| format!("{group}: {note}")));
@@ -327,14 +356,10 @@ impl<'a> Planner<'a> {
     }
 
     /// Can the group keep up, and does what it missed still exist when it comes back?
-    fn readable(&mut self, owner: &Spec, consumer: &ConsumerSpec, topics: &[TopicPlan]) {
-        let specs = self.specs;
-        let owned = specs.specs().iter().flat_map(|spec| &spec.topics);
-        for spec in owned.filter(|topic| consumer.reads.iter().any(|read| read.value == topic.name.value)) {
-            let partitions = topics
-                .iter()
-                .find(|plan| plan.name() == spec.name.value)
-                .map_or(0, |plan| plan.sizing.partitions);
+    fn readable(&mut self, owner: &Spec, consumer: &ConsumerSpec, partitions: &HashMap<&str, u32>) {
+        for read in &consumer.reads {
+            let Some(spec) = self.owned.get(read.value.as_str()).copied() else { continue };
+            let partitions = partitions.get(read.value.as_str()).copied().unwrap_or(0);
             match sizing::keeping_up(consumer, spec, partitions) {
                 Ok(note) => self.notes.extend(note),
                 Err(slow) => self.refuse(slow.code, owner, slow.span, slow.message, slow.help, Cause::Load),
@@ -396,16 +421,13 @@ impl<'a> Planner<'a> {
 
     fn capacity(&mut self, topics: &[TopicPlan]) -> capacity::Capacity {
         let readers = |name: &str| {
+            let groups = self.readers.get(name).map_or(0, Vec::len);
             let specs = self.specs.specs().iter();
-            let groups = specs
-                .clone()
-                .flat_map(|spec| &spec.consumers)
-                .filter(|c| c.reads.iter().any(|read| read.value == name));
             let streams = specs
                 .flat_map(|spec| &spec.streams)
                 .filter(|s| s.reads.iter().any(|read| read.value == name));
             let mirror = self.specs.specs().iter().any(|spec| spec.recovery.is_some());
-            groups.count() as u64 + streams.count() as u64 + u64::from(mirror)
+            groups as u64 + streams.count() as u64 + u64::from(mirror)
         };
         let burdens: Vec<Burden> = topics
             .iter()

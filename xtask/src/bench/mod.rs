@@ -2,6 +2,7 @@
 
 mod load;
 mod many;
+mod plan;
 mod report;
 mod start;
 
@@ -28,6 +29,8 @@ enum What {
     BrokerStart(Rounds),
     /// Thousands of topics applied and compared, beside Java's Admin, on one broker
     Many(Rounds),
+    /// A spec of a thousand topics planned, beside PyYAML loading the same file
+    Plan(Rounds),
     /// All of them
     All,
 }
@@ -80,6 +83,7 @@ pub fn run(root: &Path, command: Command) -> Result<()> {
         What::Produce(load) => load::produce(root, &load),
         What::Consume(load) => load::consume(root, &load),
         What::BrokerStart(rounds) => start::broker_start(root, rounds.rounds),
+        What::Plan(rounds) => plan::plan(root, rounds.rounds),
         What::Many(rounds) => many::many(root, rounds.rounds),
         What::All => {
             start::broker_start(root, 5)?;
@@ -88,7 +92,8 @@ pub fn run(root: &Path, command: Command) -> Result<()> {
             load::produce(root, &Load { batch_bytes: 16_384, ..Load::default() })?;
             load::produce(root, &Load { records: 300_000, size: 1000, ..Load::default() })?;
             load::consume(root, &Load::default())?;
-            many::many(root, 5)
+            many::many(root, 5)?;
+            plan::plan(root, 5)
         }
     }
 }

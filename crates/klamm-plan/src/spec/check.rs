@@ -3,10 +3,11 @@
 mod cluster;
 mod readers;
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use klamm_contract::{Consistency, Order, Survive};
-use klamm_kafka::{check_topic_name, topic_names_collide};
+use klamm_kafka::{check_topic_name, metric_name};
 
 use self::cluster::{check_user, resolve};
 use self::readers::{Names, check_consumer, check_quota, check_recovery, check_streams};
@@ -40,11 +41,12 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
         .collect();
     let uses = raw.uses.unwrap_or_default();
     names(&topics, &uses, cx);
-    let known: Vec<&str> = topics
+    let mut known: Vec<&str> = topics
         .iter()
         .map(|topic| topic.name.value.as_str())
         .chain(uses.iter().map(|name| name.value.as_str()))
         .collect();
+    known.sort_unstable();
     let consumers: Vec<ConsumerSpec> = raw
         .consumers
         .map_or(Vec::new(), |named| named.0)
@@ -58,8 +60,9 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
         }
     }
     let owned: Vec<&str> = topics.iter().map(|topic| topic.name.value.as_str()).collect();
-    let writable: Vec<&str> =
+    let mut writable: Vec<&str> =
         owned.iter().copied().chain(writes.iter().map(|name| name.value.as_str())).collect();
+    writable.sort_unstable();
     let names = Names { readable: &known, writable: &writable };
     let streams: Vec<StreamsSpec> = raw
         .streams
@@ -190,26 +193,29 @@ fn language(klamm: &Spanned<u32>, cx: &mut Context) {
 }
 
 fn names(topics: &[TopicSpec], uses: &[Spanned<String>], cx: &mut Context) {
-    let all: Vec<&Spanned<String>> = topics.iter().map(|topic| &topic.name).chain(uses).collect();
-    for (at, name) in all.iter().enumerate() {
+    let all = topics.iter().map(|topic| &topic.name).chain(uses);
+    let mut seen: HashMap<String, &Spanned<String>> = HashMap::new();
+    for name in all {
         if let Err(error) = check_topic_name(&name.value) {
             cx.error("bad-topic-name", name.span, format!("{:?}: {error}", name.value));
         }
-        for first in &all[..at] {
-            let message = if first.value == name.value {
-                format!("topic {:?} is named twice", name.value)
-            } else if topic_names_collide(&first.value, &name.value) {
-                format!(
-                    "Kafka refuses topic {:?} beside {:?}: '.' and '_' are the same in its metrics",
-                    name.value, first.value
-                )
-            } else {
+        let first = match seen.entry(metric_name(&name.value)) {
+            Entry::Vacant(free) => {
+                free.insert(name);
                 continue;
-            };
-            let file = cx.file.clone();
-            let diagnostic = cx.error("topic-name-collision", name.span, message);
-            *diagnostic = diagnostic.clone().also(&file, first.span, "first named here");
-        }
+            }
+            Entry::Occupied(taken) => *taken.get(),
+        };
+        let message = match first.value == name.value {
+            true => format!("topic {:?} is named twice", name.value),
+            false => format!(
+                "Kafka refuses topic {:?} beside {:?}: '.' and '_' are the same in its metrics",
+                name.value, first.value
+            ),
+        };
+        let file = cx.file.clone();
+        let diagnostic = cx.error("topic-name-collision", name.span, message);
+        *diagnostic = diagnostic.clone().also(&file, first.span, "first named here");
     }
 }
 

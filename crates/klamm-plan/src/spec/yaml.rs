@@ -4,6 +4,8 @@
 //! build the tree first and then report everything that is wrong in one go. Anchors, aliases, tags and further documents
 //! are refused: a spec has no interpolation and no includes, and without aliases its size bounds the work.
 
+use std::collections::HashMap;
+
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span as YamlSpan};
 
 use crate::{Diagnostic, Span};
@@ -165,6 +167,7 @@ impl<'a> Tree<'a> {
 
     fn mapping(&mut self, start: Span, depth: usize) -> Read<Node> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         loop {
             let Some((event, span)) = self.content()? else {
                 let end = entries.last().map_or(start, |entry| entry.value.span);
@@ -182,7 +185,7 @@ impl<'a> Tree<'a> {
                 return Err(self.refuse(span, "yaml", "this is not YAML: a key without a value"));
             };
             let value = self.node(event, value_span, depth + 1)?;
-            if let Some(first) = entries.iter().find(|entry| entry.key == key) {
+            if let Some(first) = places.get(&key).map(|place| &entries[*place]) {
                 let diagnostic =
                     Diagnostic::at("duplicate-key", self.file, span, format!("{key:?} is given twice"))
                         .also(self.file, first.key_span, "first given here")
@@ -190,6 +193,7 @@ impl<'a> Tree<'a> {
                 self.diagnostics.push(diagnostic);
                 continue;
             }
+            places.insert(key.clone(), entries.len());
             entries.push(Entry { key, key_span: span, value });
         }
     }

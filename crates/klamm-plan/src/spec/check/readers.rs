@@ -24,7 +24,7 @@ pub(super) fn check_consumer(
         cx.error("reads-nothing", raw.reads.span, format!("group {:?} reads no topic", group.value));
     }
     for (at, topic) in raw.reads.value.iter().enumerate() {
-        if !known.contains(&topic.value.as_str()) {
+        if known.binary_search(&topic.value.as_str()).is_err() {
             unknown_topic(topic, known, "neither owned nor used by this service", cx);
         }
         if raw.reads.value[..at].iter().any(|other| other.value == topic.value) {
@@ -93,10 +93,12 @@ pub(super) fn check_streams(
         );
     }
     let writes = raw.writes.map_or(Vec::new(), |writes| writes.value);
-    for topic in raw.reads.value.iter().filter(|topic| !names.readable.contains(&topic.value.as_str())) {
+    for topic in
+        raw.reads.value.iter().filter(|topic| names.readable.binary_search(&topic.value.as_str()).is_err())
+    {
         unknown_topic(topic, names.readable, "neither owned nor used by this service", cx);
     }
-    for topic in writes.iter().filter(|topic| !names.writable.contains(&topic.value.as_str())) {
+    for topic in writes.iter().filter(|topic| names.writable.binary_search(&topic.value.as_str()).is_err()) {
         unknown_topic(topic, names.writable, "neither owned nor written to by this service", cx);
     }
     let standbys = raw.standbys.unwrap_or(Spanned { value: 1, span: application.span });
