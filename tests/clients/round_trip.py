@@ -3,6 +3,7 @@
 CLIENT is kafka-python or librdkafka. Prints one line of JSON: the partition of each key, and how many were read."""
 
 import json
+import os
 import sys
 import time
 
@@ -47,6 +48,9 @@ def with_librdkafka(folder, topic, group, bootstrap, keys):
         partitions[message.key().decode()] = message.partition()
 
     here = {"bootstrap.servers": bootstrap}
+    # The file says where the password is; putting it there is the program's.
+    if "KAFKA_PASSWORD" in os.environ:
+        here["sasl.password"] = os.environ["KAFKA_PASSWORD"]
     producer = confluent_kafka.Producer(properties(f"{folder}/producer-{topic}.properties") | here)
     for key in keys:
         producer.produce(topic, key=key, value="value", on_delivery=delivered)

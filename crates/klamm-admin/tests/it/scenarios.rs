@@ -47,21 +47,26 @@ pub async fn topics_are_created_changed_and_deleted(cluster: Cluster) -> Result<
     let seen = facts.topics.get(&name).context("the topic")?;
     ensure!(seen.partitions.len() == 5, "{seen:?}");
     ensure!(seen.partitions.iter().all(|partition| partition.leader.is_some() && partition.isr.len() == 1));
-    let retention =
-        seen.configs.as_ref().and_then(|configs| configs.get("retention.ms")).context("configs")?;
-    ensure!(retention.value.as_deref() == Some("7200000") && retention.source == ConfigSource::Topic);
-
+    retention_becomes(&admin, &name, Some("7200000")).await?;
     admin.alter_configs(&name, &change(None)).await?;
-    let facts = admin.facts(&names).await?;
-    let configs = facts.topics.get(&name).and_then(|topic| topic.configs.as_ref()).context("configs")?;
-    ensure!(
-        configs.get("retention.ms").is_some_and(|fact| fact.source != ConfigSource::Topic),
-        "it is unset"
-    );
+    retention_becomes(&admin, &name, None).await?;
 
     admin.delete_topics(&names).await?;
     crate::eventually(Duration::from_secs(30), "the topic is gone", async || {
         admin.list_topics().await.is_ok_and(|topics| !topics.contains(&name))
+    })
+    .await
+}
+
+/// The controller has taken a change before each broker shows it.
+async fn retention_becomes(admin: &Admin, topic: &str, own: Option<&str>) -> Result<()> {
+    crate::eventually(Duration::from_secs(30), "the configuration shows", async || {
+        let facts = admin.facts(&[topic.to_owned()]).await?;
+        let configs = facts.topics.get(topic).and_then(|topic| topic.configs.as_ref()).context("configs")?;
+        let fact = configs.get("retention.ms").context("retention.ms")?;
+        let found = fact.value.as_deref().filter(|_| fact.source == ConfigSource::Topic);
+        ensure!(found == own, "it is {fact:?}");
+        anyhow::Ok(())
     })
     .await
 }

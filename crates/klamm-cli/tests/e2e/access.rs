@@ -8,8 +8,11 @@ mod on_real_kafka {
     use klamm_testkit::{Cluster, KafkaOptions, Listeners, Tier, eventually, run, run_on_real_with};
     use serde_json::Value;
     use std::time::Duration;
-    use xtask::kafka::properties::{POWERLESS_PASSWORD, POWERLESS_USER};
+    use xtask::clients::Clients;
+    use xtask::java::{Programs, json_answer};
+    use xtask::kafka::properties::{PASSWORD, POWERLESS_PASSWORD, POWERLESS_USER, USER};
     use xtask::kafka::state::Listener;
+    use xtask::paths::root;
 
     use crate::harness::Place;
 
@@ -161,12 +164,56 @@ mod on_real_kafka {
         Ok(())
     }
 
+    /// Each client connects over TLS as its exported file says, with the password from each kind of place.
+    async fn exported_clients_say_who_they_are(cluster: &Cluster) -> Result<()> {
+        let kafka = cluster.kafka().context("real")?;
+        let ca = kafka.state().certificates.as_ref().context("certificates")?.ca.display().to_string();
+        let address = kafka.bootstrap_of(Listener::SaslSsl).context("a SASL_SSL listener")?;
+        let (clients, programs) = (Clients::ensure(&root())?, Programs::compile(&root())?);
+        let python = |client: &str| {
+            let mut command = clients.python("round_trip.py");
+            command.arg(client);
+            command
+        };
+        let (env, file) = ("password_env: KAFKA_PASSWORD", "password_file: secrets/password");
+        let all = [
+            ("java", env, programs.java("RoundTrip")),
+            ("java", file, programs.java("RoundTrip")),
+            ("librdkafka", env, python("librdkafka")),
+            ("kafka-python", "password_command: [cat, secrets/password]", python("kafka-python")),
+            ("kafkajs", file, clients.node("round_trip.js")),
+        ];
+        for (format, secret, mut client) in all {
+            let place = Place::with_spec(&format!(
+                "klamm: 1\nservice: orders\nprofile: dev\ncluster:\n  bootstrap: ['{address}']\n  security:\n    \
+                 tls: {{ ca: '{ca}' }}\n    sasl: {{ mechanism: SCRAM-SHA-512, username: {USER}, {secret} }}\n\
+                 topics:\n  TOPIC:\n    key: id\n    write: {{ rate: 100 KB/s }}\n\
+                 consumers:\n  GROUP:\n    reads: [TOPIC]\n"
+            ))?;
+            std::fs::create_dir(place.file("secrets"))?;
+            std::fs::write(place.file("secrets/password"), PASSWORD)?;
+            powerful(&place, &cluster.bootstrap())?;
+            let applied = place.run(&["apply", "--yes", "--cluster", "admin.yaml"]).await?;
+            ensure!(applied.code == Some(0), "{applied:?}");
+            let exported = place.run(&["export", "--format", format, "--out", "out"]).await?;
+            ensure!(exported.code == Some(0), "{exported:?}");
+            let folder = place.file("out").display().to_string();
+            client.current_dir(place.path()).env("KAFKA_PASSWORD", PASSWORD);
+            client.args([folder.as_str(), &place.topic, &place.group, &address, "20"]);
+            let answer = tokio::task::spawn_blocking(move || json_answer(&mut client)).await?;
+            let answer = answer.with_context(|| format!("{format}, {secret}"))?;
+            ensure!(answer["read"] == 20, "{format}, {secret}: {answer}");
+        }
+        Ok(())
+    }
+
     #[test]
     fn access_and_brokers_are_brought_to_the_plan_and_taken_back() -> Result<()> {
         let options = KafkaOptions { listeners: Listeners::Secured, ..KafkaOptions::default() };
         run_on_real_with(options, async |cluster: Cluster| {
             the_rules_of_the_plan_are_enough_and_no_more(&cluster).await?;
             a_user_is_made_let_in_and_taken_back(&cluster).await?;
+            exported_clients_say_who_they_are(&cluster).await?;
             broker_settings_change_while_they_run_and_the_rest_is_said(&cluster).await
         })
     }

@@ -121,6 +121,9 @@ pub(super) fn python_files(plan: &Plan) -> Vec<ExportFile> {
     } else if plan.cluster.tls {
         out.push_str("    \"security_protocol\": \"SSL\",\n");
     }
+    if let Some(ca) = &plan.cluster.ca {
+        let _ = writeln!(out, "    \"ssl_cafile\": {},", json(ca));
+    }
     out.push_str(
         "}\n\n# The default partitioner is Java's: the same keys on the same partitions.\nPRODUCERS = {\n",
     );
@@ -148,15 +151,18 @@ pub(super) fn python_files(plan: &Plan) -> Vec<ExportFile> {
     vec![ExportFile { path: "kafka_settings.py".to_owned(), text: out }]
 }
 
-pub(super) fn kafkajs_files(plan: &Plan) -> Vec<ExportFile> {
-    let mut out = format!(
-        "// Settings of KafkaJS for service {}: made by klamm from plan {}; change the spec and export again.\n\"use strict\";\n\nconst {{ Partitioners }} = require(\"kafkajs\");\n\nexports.connection = {{\n",
-        plan.service,
-        plan_hash(plan)
-    );
-    let _ = writeln!(out, "  brokers: {},", json(&plan.cluster.bootstrap));
-    if plan.cluster.tls {
-        out.push_str("  ssl: true,\n");
+/// How KafkaJS connects.
+fn kafkajs_security(out: &mut String, plan: &Plan) {
+    match &plan.cluster.ca {
+        Some(ca) => {
+            let _ = writeln!(
+                out,
+                "  ssl: {{ ca: [require(\"node:fs\").readFileSync({}, \"utf8\")] }},",
+                json(ca)
+            );
+        }
+        None if plan.cluster.tls => out.push_str("  ssl: true,\n"),
+        None => {}
     }
     if let Some(mechanism) = &plan.cluster.sasl {
         let secret = match &plan.cluster.password {
@@ -178,6 +184,16 @@ pub(super) fn kafkajs_files(plan: &Plan) -> Vec<ExportFile> {
             json(&plan.cluster.username)
         );
     }
+}
+
+pub(super) fn kafkajs_files(plan: &Plan) -> Vec<ExportFile> {
+    let mut out = format!(
+        "// Settings of KafkaJS for service {}: made by klamm from plan {}; change the spec and export again.\n\"use strict\";\n\nconst {{ Partitioners }} = require(\"kafkajs\");\n\nexports.connection = {{\n",
+        plan.service,
+        plan_hash(plan)
+    );
+    let _ = writeln!(out, "  brokers: {},", json(&plan.cluster.bootstrap));
+    kafkajs_security(&mut out, plan);
     out.push_str("};\n\n// producer({ ...settings }) takes idempotent, maxInFlightRequests and createPartitioner; send() takes acks.\nexports.producers = {\n");
     let words = ("true", "false");
     for topic in &plan.topics {

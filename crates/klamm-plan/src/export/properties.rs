@@ -72,7 +72,7 @@ impl Page {
                 self.extra(
                     "config.providers",
                     "dir",
-                    "The password stays where it is: this is a reference. [KIP-297]",
+                    "The password stays where it is: this is a reference. Java takes the file as it is: without an end of line. [KIP-297]",
                 );
                 let class = "org.apache.kafka.common.config.provider.DirectoryConfigProvider";
                 self.entry("config.providers.dir.class", class);
