@@ -15,7 +15,7 @@ use klamm_wire::protocol::protocol::StrBytes;
 
 use crate::Admin;
 use crate::error::AdminError;
-use crate::retry::Repeat;
+use crate::retry::{Repeat, is_unsupported};
 
 /// Kafka's code for "any", in filters.
 const ANY: i8 = 1;
@@ -23,7 +23,7 @@ const ANY: i8 = 1;
 const EXACT: i8 = 0;
 
 impl Admin {
-    /// All access rules; `None` when the brokers have no authorizer. Rules of kinds that are not known are left out.
+    /// All access rules; `None` when the brokers have no authorizer (the embedded one knows of none). Rules of kinds that are not known are left out.
     pub async fn acls(&self) -> Result<Option<Vec<Acl>>, AdminError> {
         let request = &DescribeAclsRequest::default()
             .with_resource_type_filter(ANY)
@@ -33,7 +33,7 @@ impl Admin {
             .with_pattern_type_filter(ANY)
             .with_operation(ANY)
             .with_permission_type(ANY);
-        self.retry("read the access rules", Repeat::Always, || async move {
+        let asked = self.retry("read the access rules", Repeat::Always, || async move {
             let answer = self.cluster.any().await?.call(request).await?;
             let code = ErrorCode::from(answer.error_code);
             if code == ErrorCode::SECURITY_DISABLED {
@@ -56,8 +56,11 @@ impl Admin {
             }
             acls.sort_unstable();
             Ok(Some(acls))
-        })
-        .await
+        });
+        match asked.await {
+            Err(error) if is_unsupported(&error) => Ok(None),
+            other => other,
+        }
     }
 
     /// Adds rules. One that is there already stays as it is.
@@ -110,23 +113,27 @@ impl Admin {
         .await
     }
 
-    /// Quotas of one user, by Kafka's names, in bytes a second.
-    pub async fn quotas(&self, user: &str) -> Result<BTreeMap<String, f64>, AdminError> {
+    /// Quotas of one user, by Kafka's names, in bytes a second; `None` when the brokers keep none (the embedded one).
+    pub async fn quotas(&self, user: &str) -> Result<Option<BTreeMap<String, f64>>, AdminError> {
         let component = ComponentData::default()
             .with_entity_type(StrBytes::from_static_str("user"))
             .with_match_type(EXACT)
             .with_match(Some(StrBytes::from_string(user.to_owned())));
         let request =
             &DescribeClientQuotasRequest::default().with_components(vec![component]).with_strict(true);
-        self.retry(&format!("read the quotas of user {user}"), Repeat::Always, || async move {
+        let what = format!("read the quotas of user {user}");
+        let asked = self.retry(&what, Repeat::Always, || async move {
             let answer = self.cluster.any().await?.call(request).await?;
             let message = answer.error_message.as_deref();
             let refused = |code| AdminError::kafka(code, message, "describe quotas", user);
             ErrorCode::from(answer.error_code).ok().map_err(refused)?;
             let values = answer.entries.iter().flatten().flat_map(|entry| &entry.values);
-            Ok(values.map(|value| (value.key.to_string(), value.value)).collect())
-        })
-        .await
+            Ok(Some(values.map(|value| (value.key.to_string(), value.value)).collect()))
+        });
+        match asked.await {
+            Err(error) if is_unsupported(&error) => Ok(None),
+            other => other,
+        }
     }
 
     /// Sets or, with `None`, unsets one quota of a user.

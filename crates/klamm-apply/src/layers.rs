@@ -62,6 +62,9 @@ pub(crate) async fn beside_topics(
                 "the brokers have no authorizer: access rules are not asked, and none was set".to_owned(),
             );
         }
+        if plan.access.iter().any(|service| service.has_quota()) && live.quotas.is_empty() {
+            beside.remarks.push("the brokers keep no quotas: none was set".to_owned());
+        }
         beside.changes.extend(access_changes(plan, &live));
     }
     Ok(beside)
@@ -124,7 +127,7 @@ async fn quotas<'a>(
 ) -> Result<AccessFacts, AdminError> {
     let mut facts = AccessFacts::default();
     for principal in limited {
-        let quotas = admin.quotas(user(principal)).await?;
+        let Some(quotas) = admin.quotas(user(principal)).await? else { continue };
         // Quotas are decimal numbers there; bytes a second below 2^53 are exact.
         let quotas = quotas.into_iter().map(|(name, rate)| (name, rate as u64)).collect();
         facts.quotas.insert(principal.to_owned(), quotas);

@@ -16,7 +16,7 @@ pub struct AccessFacts {
     pub acls: Option<Vec<Acl>>,
     /// Mechanisms of each user of the plan; `None` when the brokers keep no users.
     pub users: Option<BTreeMap<String, BTreeSet<Mechanism>>>,
-    /// Quotas of each principal of the plan, by Kafka's names, in bytes a second.
+    /// Quotas of each principal of the plan, by Kafka's names, in bytes a second; of none when the brokers keep none.
     pub quotas: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
@@ -57,12 +57,12 @@ pub fn access_changes(plan: &Plan, facts: &AccessFacts) -> Vec<Change> {
         }
     }
     for service in &plan.access {
-        let live = facts.quotas.get(&service.principal);
+        let Some(live) = facts.quotas.get(&service.principal) else { continue };
         for (name, to) in [
             ("producer_byte_rate", service.producer_byte_rate),
             ("consumer_byte_rate", service.consumer_byte_rate),
         ] {
-            let from = live.and_then(|quotas| quotas.get(name)).copied();
+            let from = live.get(name).copied();
             if to.is_some() && from != to {
                 let (principal, name) = (service.principal.clone(), name.to_owned());
                 let risk =
@@ -210,6 +210,7 @@ mod tests {
     fn what_is_missing_is_added_and_nothing_is_taken_away() {
         let plan = orders();
         let mut facts = AccessFacts { acls: Some(Vec::new()), ..AccessFacts::default() };
+        facts.quotas.insert("User:orders".to_owned(), BTreeMap::new());
         let changes = access_changes(&plan, &facts);
         assert_eq!(changes.len(), planned_acls(&plan).len() + 1, "{changes:?}");
         assert!(changes.iter().any(|change| change.risk == Risk::ClosesToOthers));

@@ -29,6 +29,7 @@ use crate::journal::{Journal, NewRun, Step};
 use crate::make::{Maker, Pending};
 use crate::reassign::Control;
 use crate::receipt::VERSION;
+use crate::undo::count;
 use crate::{ApplyError, ApplyErrorKind, DataLoss, Receipt};
 
 /// How long a topic must stand still before its groups are cut over.
@@ -406,8 +407,10 @@ impl Work<'_> {
             );
             return Err(refused(why, "`--allow-data-loss` deletes them with the topic"));
         }
+        // Copies are records, too, but nothing is lost with them.
         let risk = if written > 0 { Risk::LosesData } else { Risk::Safe };
-        self.make(ChangeKind::DeleteTopic { records: written }, risk, pair, journal, receipt).await?;
+        let records = count(self.admin, target).await?;
+        self.make(ChangeKind::DeleteTopic { records }, risk, pair, journal, receipt).await?;
         self.admin.delete_group(&state::group(self.what)).await?;
         while self.admin.list_topics().await?.contains(target) {
             sleep(crate::apply::SLOWEST_LOOK).await;

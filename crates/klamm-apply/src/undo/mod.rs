@@ -145,7 +145,7 @@ async fn settled(admin: &Admin, record: &RunRecord) -> Result<(), ApplyErrorKind
 }
 
 /// Records that a topic holds, as far as offsets tell.
-async fn count(admin: &Admin, topic: &str) -> Result<i64, ApplyErrorKind> {
+pub(crate) async fn count(admin: &Admin, topic: &str) -> Result<i64, ApplyErrorKind> {
     let oldest: BTreeMap<i32, i64> =
         admin.list_offsets(topic, OffsetSpec::Earliest).await?.into_iter().collect();
     let newest = admin.list_offsets(topic, OffsetSpec::Latest).await?;

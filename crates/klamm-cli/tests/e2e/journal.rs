@@ -14,7 +14,7 @@ scenarios!(
 );
 
 const GROWS: std::time::Duration = std::time::Duration::from_secs(60);
-/// Topics of the spec: each is one change.
+/// Topics of the spec: each is one change. Where the brokers keep quotas, a quota is one more.
 const TOPICS: usize = 6;
 
 /// A spec of several topics, so that a run has several steps.
@@ -22,7 +22,10 @@ fn place() -> Result<(Place, Vec<String>)> {
     let topics: Vec<String> = (0..TOPICS).map(|index| unique(&format!("step{index}"))).collect();
     let body: String =
         topics.iter().map(|topic| format!("  {topic}:\n    partitions: 2\n    retain: 2h\n")).collect();
-    let place = Place::with_spec(&format!("klamm: 1\nservice: shop\nprofile: dev\ntopics:\n{body}"))?;
+    let principal = unique("shop");
+    let place = Place::with_spec(&format!(
+        "klamm: 1\nservice: shop\nprofile: dev\nprincipal: User:{principal}\nquota: {{ write: 7 MB/s }}\ntopics:\n{body}"
+    ))?;
     Ok((place, topics))
 }
 
@@ -31,6 +34,7 @@ async fn klamm(place: &Place, cluster: &Cluster, args: &[&str]) -> Result<Finish
     place.run(&[args, &["--bootstrap", &bootstrap]].concat()).await
 }
 
+const ACCESS: [&str; 2] = ["--with", "access"];
 const APPLY: [&str; 4] = ["apply", "--yes", "--lock-timeout", "90s"];
 
 async fn a_run_is_listed_shown_and_taken_back(cluster: Cluster) -> Result<()> {
@@ -66,12 +70,12 @@ async fn an_apply_that_is_killed_at_any_step_converges_and_is_taken_back(cluster
     let mut dice = Dice::new();
     let (warm, _) = place()?;
     ensure!(klamm(&warm, &cluster, &APPLY).await?.code == Some(0), "the journal exists from here on");
-    // Lock and run, then six intentions, then six results, then ids, end and release: killed after each kind of them.
-    for grown in [1, 3, 8, 9, 14, 15, 20] {
+    // Lock and run, then six intentions, then six results, then the quota's two (on real Kafka), then ids, end and release: killed after each kind of them.
+    for grown in [1, 3, 8, 9, 14, 15, 16, 20] {
         let (place, topics) = place()?;
         let before = end(&admin).await?;
         let bootstrap = cluster.bootstrap();
-        let run = place.start(&[&APPLY[..], &["--bootstrap", &bootstrap]].concat())?;
+        let run = place.start(&[&APPLY[..], &ACCESS[..], &["--bootstrap", &bootstrap]].concat())?;
         eventually(GROWS, "the journal has grown", async || {
             end(&admin).await.is_ok_and(|end| end >= before + grown)
         })
@@ -84,11 +88,11 @@ async fn an_apply_that_is_killed_at_any_step_converges_and_is_taken_back(cluster
         let _ = run.signal(Signal::KILL);
         run.finish().await?;
 
-        let again = klamm(&place, &cluster, &[&APPLY[..], &["--json"]].concat()).await?;
+        let again = klamm(&place, &cluster, &[&APPLY[..], &ACCESS[..], &["--json"]].concat()).await?;
         ensure!(again.code == Some(0), "killed after {grown} records: {again:?}");
         let there = admin.list_topics().await?;
         ensure!(topics.iter().all(|topic| there.contains(topic)), "killed after {grown} records");
-        let settled = klamm(&place, &cluster, &["apply", "--dry-run"]).await?;
+        let settled = klamm(&place, &cluster, &[&["apply", "--dry-run"], &ACCESS[..]].concat()).await?;
         ensure!(settled.code == Some(0), "killed after {grown} records: {settled:?}");
         take_all_back(&place, &cluster, &topics)
             .await

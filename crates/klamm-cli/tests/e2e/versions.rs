@@ -42,28 +42,52 @@ mod on_real_kafka {
         Ok([held[0].local_addr()?.port(), held[1].local_addr()?.port(), held[2].local_addr()?.port()])
     }
 
-    /// Starts `release` with the exported file; only what belongs to this machine is put behind it.
-    async fn starts(release: &str) -> Result<()> {
+    /// Which of the exported files nodes are started with.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Roles {
+        Combined,
+        /// A controller and a broker, each with its own.
+        Apart,
+    }
+
+    /// Starts `release` with the exported files; only what belongs to this machine is put behind them.
+    async fn starts(release: &str, roles: Roles) -> Result<()> {
         let version = release.rsplit_once('.').context("a patch release")?.0;
         let place = Place::with_spec(&spec(version))?;
         let exported = place.run(&["export", "--format", "server-properties", "--out", "out"]).await?;
         ensure!(exported.code == Some(0), "{exported:?}");
-        let file = place.file("out/combined.properties");
         let [clients, replication, controller] = ports()?;
-        let mut text = std::fs::read_to_string(&file)?;
-        text.push_str(&format!(
-            "\nlisteners=CLIENTS://127.0.0.1:{clients},REPLICATION://127.0.0.1:{replication},CONTROLLER://127.0.0.1:{controller}\n\
-             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\nlog.dirs={}\n",
-            place.file("data").display()
-        ));
-        std::fs::write(&file, text)?;
+        let serving = format!("CLIENTS://127.0.0.1:{clients},REPLICATION://127.0.0.1:{replication}");
+        let quorum = format!("CONTROLLER://127.0.0.1:{controller}");
+        let nodes = match roles {
+            Roles::Combined => vec![("combined", 1, format!("{serving},{quorum}"))],
+            Roles::Apart => vec![("controller", 1, quorum), ("broker", 2, serving)],
+        };
         let jars = Jars::ensure_broker(release)?;
-        let format = ["format", "--standalone", "-t", "4L6g3nShT-eMCtK--X86sw", "-c"];
-        run(jars.java(&["-Xmx256m"]).arg("kafka.tools.StorageTool").args(format).arg(&file))?;
-        let log = std::fs::File::create(place.file("kafka.log"))?;
-        let mut kafka = jars.java(&["-Xmx512m"]);
-        kafka.args(["kafka.Kafka"]).arg(&file).stdout(Stdio::null()).stderr(log);
-        let _node = Node(kafka.spawn()?);
+        let mut running = Vec::new();
+        for (name, id, listeners) in &nodes {
+            let file = place.file(&format!("out/{name}.properties"));
+            let mut text = std::fs::read_to_string(&file)?;
+            text.push_str(&format!(
+                "\nnode.id={id}\nlisteners={listeners}\n\
+                 controller.quorum.bootstrap.servers=127.0.0.1:{controller}\nlog.dirs={}\n",
+                place.file(&format!("data-{name}")).display()
+            ));
+            std::fs::write(&file, text)?;
+            let mut format = jars.java(&["-Xmx256m"]);
+            format
+                .args(["kafka.tools.StorageTool", "format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c"])
+                .arg(&file);
+            if *name != "broker" {
+                format.arg("--standalone");
+            }
+            run(&mut format)?;
+            let log = std::fs::File::create(place.file(&format!("{name}.log")))?;
+            let mut kafka = jars.java(&["-Xmx512m"]);
+            kafka.args(["kafka.Kafka"]).arg(&file).stdout(Stdio::null()).stderr(log);
+            running.push(Node(kafka.spawn()?));
+        }
+        let log = place.file(&format!("{}.log", nodes[nodes.len() - 1].0));
         let bootstrap = format!("127.0.0.1:{clients}");
         let applied = eventually(STARTS, "the broker to take the plan", || async {
             let arguments = ["apply", "--yes", "--bootstrap", &bootstrap, "--timeout", "5s"];
@@ -72,26 +96,26 @@ mod on_real_kafka {
             Ok(())
         })
         .await;
-        let said = std::fs::read_to_string(place.file("kafka.log"))?;
+        let said = std::fs::read_to_string(&log)?;
         applied.with_context(|| format!("Kafka {release} said:\n{}", xtask::kafka::jars::tail(&said, 15)))?;
         let again = place.run(&["apply", "--dry-run", "--bootstrap", &bootstrap]).await?;
-        let said = std::fs::read_to_string(place.file("kafka.log"))?;
+        let said = std::fs::read_to_string(&log)?;
         ensure!(again.code == Some(0), "nothing is left to change: {again:?}; Kafka said:\n{said}");
         Ok(())
     }
 
     #[tokio::test]
     async fn kafka_3_9_starts_with_its_file_and_takes_the_plan() -> Result<()> {
-        starts(RELEASES[0]).await
+        starts(RELEASES[0], Roles::Combined).await
     }
 
     #[tokio::test]
-    async fn kafka_4_3_starts_with_its_file_and_takes_the_plan() -> Result<()> {
-        starts(RELEASES[1]).await
+    async fn kafka_4_3_starts_with_the_files_of_controller_and_broker_and_takes_the_plan() -> Result<()> {
+        starts(RELEASES[1], Roles::Apart).await
     }
 
     #[tokio::test]
     async fn kafka_4_4_starts_with_its_file_and_takes_the_plan() -> Result<()> {
-        starts(RELEASES[2]).await
+        starts(RELEASES[2], Roles::Combined).await
     }
 }
