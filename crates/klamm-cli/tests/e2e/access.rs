@@ -50,7 +50,7 @@ mod on_real_kafka {
         ensure!(topics.code == Some(0), "{topics:?}");
         let before = place.run(&as_bob).await?;
         before
-            .failed_with(&["authorized"])
+            .failed_with(&["not allowed to create on topic", "grant the right"])
             .context("without rules nothing is allowed, and what is missing is named")?;
 
         let simulated = place.run(&as_admin(&["acl", "simulate", "--json"])).await?;
