@@ -119,6 +119,8 @@ mod on_real_kafka {
             AdminErrorKind::Timeout { last, .. } => last.is_some(),
             AdminErrorKind::Wire(error) => matches!(error.kind(), WireErrorKind::Timeout { .. }),
             AdminErrorKind::Kafka { .. } => error.is_retryable(),
+            // The metadata still names a dead broker as the one to ask: it is told which.
+            AdminErrorKind::ListenerUnreachable { broker, .. } => [2, 3].contains(broker),
             _ => false,
         };
         ensure!(explained, "{error:?}");
