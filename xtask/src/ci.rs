@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::kafka::{Kafka, KafkaOptions};
-use crate::{java, tidy};
+use crate::{java, matrix, tidy};
 
 /// Seconds since 1970 at which `make test` began: setting up comes before this program exists.
 const STARTED: &str = "KLAMM_CI_STARTED";
@@ -34,8 +34,11 @@ struct Budget {
 /// A stage's name and what it does.
 type Stage = (&'static str, fn(&mut Ci) -> Result<()>);
 
-const STAGES: [Stage; 9] = [
-    ("fmt", |ci| ci.cargo(&["fmt", "--all", "--check"])),
+const STAGES: [Stage; 10] = [
+    ("fmt", |ci| {
+        ci.cargo(&["fmt", "--all", "--check"])?;
+        ci.rules_are_formatted()
+    }),
     ("clippy", |ci| {
         ci.cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     }),
@@ -44,6 +47,7 @@ const STAGES: [Stage; 9] = [
     ("generated", |ci| java::golden(&ci.root, tidy::Record::Compare)),
     ("pure", |ci| ci.test(&["--skip", "on_embedded", "--skip", "on_real_kafka"])),
     ("embedded", |ci| ci.test(&["on_embedded"])),
+    ("clients", |ci| matrix::stage(&ci.root)),
     ("real", |ci| ci.on_real_kafka()),
     ("outside", |ci| ci.outside()),
 ];
@@ -90,6 +94,20 @@ pub fn soak(root: &Path, seed: u64, count: u64) -> Result<()> {
     Ok(())
 }
 
+/// Cargo in this tree, as if nobody had started it from another cargo.
+pub fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.current_dir(root).args(arguments).stdin(Stdio::null());
+    // What cargo told this program about its own package is not for the ones it starts.
+    env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR")
+        .for_each(|name| {
+            command.env_remove(name);
+        });
+    command
+}
+
 struct Ci {
     root: PathBuf,
     /// The cluster that the tests share; it starts with the first stage that wants it.
@@ -107,21 +125,26 @@ struct Tests {
 
 impl Ci {
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-        command.current_dir(&self.root).args(arguments).stdin(Stdio::null());
-        // What cargo told this program about its own package is not for the ones it starts.
-        env::vars_os()
-            .map(|(name, _)| name)
-            .filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR")
-            .for_each(|name| {
-                command.env_remove(name);
-            });
-        command
+        cargo(&self.root, arguments)
     }
 
     fn cargo(&mut self, arguments: &[&str]) -> Result<()> {
         let status = self.command(arguments).status().context("cannot run cargo")?;
         ensure!(status.success(), "cargo {} failed", arguments.join(" "));
+        Ok(())
+    }
+
+    /// The rules' modules are declared by a macro, where `cargo fmt` does not look.
+    fn rules_are_formatted(&self) -> Result<()> {
+        let mut command = Command::new("rustfmt");
+        command.current_dir(&self.root).args(["--edition", "2024", "--check"]);
+        for entry in fs::read_dir(self.root.join("crates/klamm-rules/src/rules"))? {
+            command.arg(entry?.path());
+        }
+        ensure!(
+            command.status().context("cannot run rustfmt")?.success(),
+            "rustfmt: a rule is not formatted"
+        );
         Ok(())
     }
 

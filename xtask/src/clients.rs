@@ -11,11 +11,18 @@ use crate::kafka::jars::run;
 use crate::paths;
 
 /// What pip installs: confluent-kafka is librdkafka; kafka-python reads lz4 and zstd with packages of their own; PyYAML is
-/// a peer of benchmarks.
-const PIP: [&str; 5] =
-    ["kafka-python==3.0.12", "confluent-kafka==2.12.2", "lz4==4.4.5", "zstandard==0.25.0", "pyyaml==6.0.3"];
-/// What npm installs.
-const NPM: &str = "kafkajs@2.2.4";
+/// a peer of benchmarks; junitparser and html5lib read reports.
+const PIP: [&str; 7] = [
+    "kafka-python==3.0.12",
+    "confluent-kafka==2.12.2",
+    "lz4==4.4.5",
+    "zstandard==0.25.0",
+    "pyyaml==6.0.3",
+    "junitparser==5.0.3",
+    "html5lib==1.1",
+];
+/// What npm installs: a client, and the schema of SARIF with what validates against it.
+const NPM: [&str; 2] = ["kafkajs@2.2.4", "@microsoft/jest-sarif@1.0.0-beta.0"];
 
 /// The clients, installed.
 #[derive(Debug, Clone)]
@@ -27,7 +34,8 @@ pub struct Clients {
 impl Clients {
     /// Installs what the cache does not have yet.
     pub fn ensure(root: &Path) -> Result<Clients> {
-        let name = format!("clients-{}-{NPM}", PIP.join("-")).replace("==", "-");
+        let name = format!("clients-{}-{}", PIP.join("-"), NPM.join("-"));
+        let name = name.replace("==", "-").replace("@microsoft/", "");
         let home = paths::cache().join(name);
         fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
         // Several test programs may start at once: one fetches, the others wait.
@@ -38,8 +46,11 @@ impl Clients {
             run(Command::new(home.join("python/bin/pip")).args(["install", "-q"]).args(PIP))
                 .context("cannot install the Python clients")?;
             let mut npm = Command::new("npm");
-            run(npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&home).arg(NPM))
-                .context("cannot install KafkaJS")?;
+            run(npm
+                .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+                .arg(&home)
+                .args(NPM))
+            .context("cannot install what Node runs")?;
             fs::write(home.join("complete"), "")?;
         }
         Ok(Clients { home, programs: root.join("tests/clients") })

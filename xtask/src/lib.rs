@@ -8,5 +8,6 @@ pub mod ci;
 pub mod clients;
 pub mod java;
 pub mod kafka;
+pub mod matrix;
 pub mod paths;
 pub mod tidy;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, ci, java, kafka, paths, tidy};
+use xtask::{bench, ci, java, kafka, matrix, paths, tidy};
 
 /// Automation for Klamm
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         count: u64,
     },
+    /// Run real clients against the embedded broker, or against real Kafka
+    Clients(matrix::Command),
     /// Measure ours beside Java's, into docs/benchmarks.md
     Bench(bench::Command),
 }
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Golden => java::golden(&root, record()),
         Command::Ci { stages } => ci::run(&root, &stages),
         Command::Soak { seed, count } => ci::soak(&root, seed, count),
+        Command::Clients(command) => matrix::run(&root, &command),
         Command::Bench(command) => bench::run(&root, command),
     };
     match result {

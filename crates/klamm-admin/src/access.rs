@@ -7,6 +7,9 @@ use klamm_wire::protocol::messages::alter_client_quotas_request::{EntityData, En
 use klamm_wire::protocol::messages::create_acls_request::AclCreation;
 use klamm_wire::protocol::messages::delete_acls_request::DeleteAclsFilter;
 use klamm_wire::protocol::messages::describe_client_quotas_request::ComponentData;
+use klamm_wire::protocol::messages::describe_client_quotas_response::{
+    EntityData as EntityPart, EntryData as QuotaEntry,
+};
 use klamm_wire::protocol::messages::{
     AlterClientQuotasRequest, CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest,
     DescribeClientQuotasRequest,
@@ -22,9 +25,30 @@ const ANY: i8 = 1;
 /// `MatchType.EXACT` of quota filters.
 const EXACT: i8 = 0;
 
+/// Quotas of one entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientQuota {
+    /// Whom they bind: `user`, `client-id`, `ip`, each with a name; `None` is the default of its kind.
+    pub entity: Vec<(String, Option<String>)>,
+    /// By Kafka's names: `producer_byte_rate`, `consumer_byte_rate`, `request_percentage` …
+    pub values: BTreeMap<String, f64>,
+}
+
 impl Admin {
     /// All access rules; `None` when the brokers have no authorizer (the embedded one knows of none). Rules of kinds that are not known are left out.
     pub async fn acls(&self) -> Result<Option<Vec<Acl>>, AdminError> {
+        match self.describe_acls().await {
+            Err(error) if is_unsupported(&error) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// All access rules; `None` when the brokers have no authorizer. Rules of kinds that are not known are left out. Needs
+    /// DESCRIBE on the cluster.
+    ///
+    /// # Errors
+    /// [`AdminError::unsupported`] when the broker does not know the request, and so says nothing.
+    pub async fn describe_acls(&self) -> Result<Option<Vec<Acl>>, AdminError> {
         let request = &DescribeAclsRequest::default()
             .with_resource_type_filter(ANY)
             .with_resource_name_filter(None)
@@ -33,7 +57,7 @@ impl Admin {
             .with_pattern_type_filter(ANY)
             .with_operation(ANY)
             .with_permission_type(ANY);
-        let asked = self.retry("read the access rules", Repeat::Always, || async move {
+        self.retry("read the access rules", Repeat::Always, || async move {
             let answer = self.cluster.any().await?.call(request).await?;
             let code = ErrorCode::from(answer.error_code);
             if code == ErrorCode::SECURITY_DISABLED {
@@ -56,11 +80,8 @@ impl Admin {
             }
             acls.sort_unstable();
             Ok(Some(acls))
-        });
-        match asked.await {
-            Err(error) if is_unsupported(&error) => Ok(None),
-            other => other,
-        }
+        })
+        .await
     }
 
     /// Adds rules. One that is there already stays as it is.
@@ -119,21 +140,39 @@ impl Admin {
             .with_entity_type(StrBytes::from_static_str("user"))
             .with_match_type(EXACT)
             .with_match(Some(StrBytes::from_string(user.to_owned())));
-        let request =
-            &DescribeClientQuotasRequest::default().with_components(vec![component]).with_strict(true);
-        let what = format!("read the quotas of user {user}");
-        let asked = self.retry(&what, Repeat::Always, || async move {
+        let request = DescribeClientQuotasRequest::default().with_components(vec![component]);
+        match self.quotas_of(&format!("user {user}"), &request.with_strict(true)).await {
+            Ok(quotas) => Ok(Some(quotas.into_iter().flat_map(|quota| quota.values).collect())),
+            Err(error) if is_unsupported(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All quotas of users, clients and addresses (KIP-546). Needs DESCRIBE_CONFIGS on the cluster.
+    ///
+    /// # Errors
+    /// [`AdminError::unsupported`] when the broker does not know the request.
+    pub async fn all_quotas(&self) -> Result<Vec<ClientQuota>, AdminError> {
+        self.quotas_of("all clients", &DescribeClientQuotasRequest::default()).await
+    }
+
+    async fn quotas_of(
+        &self,
+        whom: &str,
+        request: &DescribeClientQuotasRequest,
+    ) -> Result<Vec<ClientQuota>, AdminError> {
+        self.retry(&format!("read the quotas of {whom}"), Repeat::Always, || async move {
             let answer = self.cluster.any().await?.call(request).await?;
             let message = answer.error_message.as_deref();
-            let refused = |code| AdminError::kafka(code, message, "describe quotas", user);
+            let refused = |code| AdminError::kafka(code, message, "describe quotas", whom);
             ErrorCode::from(answer.error_code).ok().map_err(refused)?;
-            let values = answer.entries.iter().flatten().flat_map(|entry| &entry.values);
-            Ok(Some(values.map(|value| (value.key.to_string(), value.value)).collect()))
-        });
-        match asked.await {
-            Err(error) if is_unsupported(&error) => Ok(None),
-            other => other,
-        }
+            let quota = |entry: &QuotaEntry| ClientQuota {
+                entity: entry.entity.iter().map(part).collect(),
+                values: entry.values.iter().map(|value| (value.key.to_string(), value.value)).collect(),
+            };
+            Ok(answer.entries.iter().flatten().map(quota).collect())
+        })
+        .await
     }
 
     /// Sets or, with `None`, unsets one quota of a user.
@@ -157,6 +196,10 @@ impl Admin {
         })
         .await
     }
+}
+
+fn part(part: &EntityPart) -> (String, Option<String>) {
+    (part.entity_type.to_string(), part.entity_name.as_ref().map(ToString::to_string))
 }
 
 fn known(

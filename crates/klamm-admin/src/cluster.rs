@@ -8,6 +8,7 @@ use klamm_wire::{Connection, WireError, WireErrorKind};
 
 use crate::error::{AdminError, AdminErrorKind};
 use crate::options::ClientOptions;
+use crate::pace::{Gates, Peer};
 
 /// What the newest metadata said about the cluster as a whole.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,9 @@ impl Node {
 /// The mutex is held while connecting: that is its purpose, so that many callers open one connection.
 type Slot = Arc<tokio::sync::Mutex<Option<Connection>>>;
 
+/// Partitions of a topic, each with its leader.
+type LedBy = Arc<[(i32, i32)]>;
+
 pub(crate) struct Cluster {
     options: ClientOptions,
     view: RwLock<Arc<View>>,
@@ -47,11 +51,16 @@ pub(crate) struct Cluster {
     slots: Mutex<BTreeMap<i32, Slot>>,
     /// Some advertised address has worked.
     reached: AtomicBool,
+    gates: Gates,
+    /// Leaders as the newest metadata of each topic had them: a guess that saves a question.
+    leaders: Mutex<BTreeMap<String, LedBy>>,
 }
 
 impl Cluster {
     pub(crate) async fn connect(options: ClientOptions) -> Result<Self, AdminError> {
         let cluster = Cluster {
+            gates: Gates::new(options.requests_per_second),
+            leaders: Mutex::default(),
             options,
             view: RwLock::default(),
             seed: Slot::default(),
@@ -79,10 +88,10 @@ impl Cluster {
     }
 
     /// A connection to whichever broker answers: the one at hand, bootstrap in turn, then the brokers last known.
-    pub(crate) async fn any(&self) -> Result<Connection, AdminError> {
+    pub(crate) async fn any(&self) -> Result<Peer, AdminError> {
         let mut seed = self.seed.lock().await;
         if let Some(connection) = seed.as_ref().filter(|connection| connection.is_usable()) {
-            return Ok(connection.clone());
+            return Ok(self.peer(connection));
         }
         let known = self.view();
         let known = known.brokers.values().map(Node::address);
@@ -92,7 +101,7 @@ impl Cluster {
                 continue;
             }
             match self.dial(&address).await {
-                Ok(connection) => return Ok(seed.insert(connection).clone()),
+                Ok(connection) => return Ok(self.peer(seed.insert(connection))),
                 Err(error) => tried.push(error),
             }
         }
@@ -104,7 +113,7 @@ impl Cluster {
     }
 
     /// A connection to the broker with this node id, at its advertised address.
-    pub(crate) async fn broker(&self, id: i32) -> Result<Connection, AdminError> {
+    pub(crate) async fn broker(&self, id: i32) -> Result<Peer, AdminError> {
         let gone = || AdminError::new(AdminErrorKind::BrokerGone { broker: id });
         let node = self.view().brokers.get(&id).cloned().ok_or_else(gone)?;
         let slot = {
@@ -115,12 +124,12 @@ impl Cluster {
         let address = node.address();
         let usable = |connection: &&Connection| connection.is_usable() && connection.address() == address;
         if let Some(connection) = slot.as_ref().filter(usable) {
-            return Ok(connection.clone());
+            return Ok(self.peer(connection));
         }
         match self.dial(&address).await {
             Ok(connection) => {
                 self.reached.store(true, Ordering::Relaxed);
-                Ok(slot.insert(connection).clone())
+                Ok(self.peer(slot.insert(connection)))
             }
             Err(error) => Err(at_listener(id, &node, error)),
         }
@@ -131,14 +140,46 @@ impl Cluster {
     }
 
     /// The controller, or whoever passes requests on to it (KRaft).
-    pub(crate) async fn controller(&self) -> Result<Connection, AdminError> {
+    pub(crate) async fn controller(&self) -> Result<Peer, AdminError> {
         match self.view().controller {
             Some(id) => self.broker(id).await,
             None => self.any().await,
         }
     }
 
+    /// Requests that have left for each broker, by node id; those to addresses that no broker advertises by -1.
+    pub(crate) fn requests_sent(&self) -> BTreeMap<i32, u64> {
+        let view = self.view();
+        let who = |address: &str| view.brokers.iter().find(|(_, node)| node.address() == address);
+        let mut sent = BTreeMap::new();
+        for (address, passed) in self.gates.passed() {
+            *sent.entry(who(&address).map_or(-1, |(id, _)| *id)).or_default() += passed;
+        }
+        sent
+    }
+
+    /// Leaders of topics that metadata has just told.
+    pub(crate) fn learn_leaders(&self, topic: &str, leaders: LedBy) {
+        let mut known = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(topic.to_owned(), leaders);
+    }
+
+    /// Who led the partition when metadata was last asked about its topic.
+    pub(crate) fn last_leader(&self, topic: &str, partition: i32) -> Option<i32> {
+        let known = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        let leaders = known.get(topic)?;
+        leaders.iter().find(|(index, _)| *index == partition).map(|(_, leader)| *leader)
+    }
+
+    fn peer(&self, connection: &Connection) -> Peer {
+        Peer::new(connection.clone(), self.gates.of(connection.address()))
+    }
+
     pub(crate) async fn dial(&self, address: &str) -> Result<Connection, WireError> {
+        let gate = self.gates.of(address);
+        for _ in 0..self.options.handshake_requests() {
+            gate.pass().await;
+        }
         Connection::connect(address, &self.options.security, &self.options.connection()).await
     }
 }

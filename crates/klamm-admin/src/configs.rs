@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use klamm_contract::facts::{ConfigFact, ConfigSource};
 use klamm_kafka::ErrorCode;
-use klamm_wire::Connection;
 use klamm_wire::protocol::messages::describe_configs_request::DescribeConfigsResource;
 use klamm_wire::protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use klamm_wire::protocol::messages::incremental_alter_configs_request::{
@@ -15,18 +14,20 @@ use klamm_wire::protocol::protocol::StrBytes;
 
 use crate::Admin;
 use crate::error::AdminError;
+use crate::pace::Peer;
 use crate::retry::Repeat;
 
 /// Kafka's `ConfigResource.Type` codes.
 pub(crate) const TOPIC: i8 = 2;
 pub(crate) const BROKER: i8 = 4;
+pub(crate) const GROUP: i8 = 32;
 
 /// Kafka's `AlterConfigOp.OpType` codes.
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
 /// Effective settings by name.
-pub(crate) type Configs = BTreeMap<String, ConfigFact>;
+pub type Configs = BTreeMap<String, ConfigFact>;
 
 impl Admin {
     /// Sets or, with `None`, unsets settings of a topic; all others stay as they are (KIP-339).
@@ -110,7 +111,7 @@ enum Target<'a> {
 
 /// Effective settings of each named resource of one type, or why they were not told.
 pub(crate) async fn describe(
-    connection: &Connection,
+    connection: &Peer,
     resource_type: i8,
     names: &[String],
 ) -> Result<BTreeMap<String, Result<Configs, ErrorCode>>, AdminError> {

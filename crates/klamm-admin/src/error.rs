@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use klamm_kafka::{ErrorClass, ErrorCode};
 use klamm_wire::batch::BatchError;
-use klamm_wire::{Effect, WireError};
+use klamm_wire::{Api, Effect, WireError, WireErrorKind};
 
 /// A failed administrative call.
 #[derive(Debug, Clone)]
@@ -146,6 +146,22 @@ impl AdminError {
     pub fn code(&self) -> Option<ErrorCode> {
         match &*self.kind {
             AdminErrorKind::Kafka { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// A permission is missing.
+    pub fn is_denied(&self) -> bool {
+        matches!(*self.kind, AdminErrorKind::Denied { .. })
+    }
+
+    /// The request that the broker does not know, in any version that is spoken here.
+    pub fn unsupported(&self) -> Option<Api> {
+        match &*self.kind {
+            AdminErrorKind::Wire(error) => match error.kind() {
+                WireErrorKind::UnsupportedVersion { api, .. } => Some(*api),
+                _ => None,
+            },
             _ => None,
         }
     }

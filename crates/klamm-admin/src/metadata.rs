@@ -60,16 +60,26 @@ impl Cluster {
                 Topics::Named(names) => Some(names.iter().map(|name| named(name)).collect()),
             })
             .with_allow_auto_topic_creation(false);
-        // Rights are told from version 8 on, and only to those who ask.
+        // Rights are told from version 8 on, and only to those who ask; for every topic of a cluster that is much work.
         let version = connection.version_of::<MetadataRequest>(None)?;
-        let request = request.with_include_topic_authorized_operations(version >= 8);
+        let rights = version >= 8 && !matches!(topics, Topics::All);
+        let request = request.with_include_topic_authorized_operations(rights);
         let answer = match connection.call(&request).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.explain(error).await.into()),
         };
+        // An answer that is an error as a whole (version 13 on) has no topic: that must not look like a cluster without any.
+        ErrorCode::from(answer.error_code)
+            .ok()
+            .map_err(|code| AdminError::kafka(code, None, "describe", "the cluster"))?;
         let known = view_of(&answer);
         self.learn(known);
-        Ok(answer.topics.into_iter().map(topic_of).collect())
+        let topics: Vec<_> = answer.topics.into_iter().map(topic_of).collect();
+        for topic in &topics {
+            let led = |partition: &PartitionFacts| Some((partition.index, partition.leader?));
+            self.learn_leaders(&topic.name, topic.partitions.iter().filter_map(led).collect());
+        }
+        Ok(topics)
     }
 
     /// One topic that must exist.

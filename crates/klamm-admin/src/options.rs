@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use klamm_wire::{ConnectOptions, Security};
+use klamm_wire::{ConnectOptions, Mechanism, Security};
 
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
@@ -19,6 +19,9 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// Longest time for one administrative call, all retries together (Java's `default.api.timeout.ms` is 60 s).
     pub api_timeout: Duration,
+    /// Most requests that leave for one broker within any second, those of all clones of a handle together; `None` is no
+    /// bound. Who asks more waits for its turn.
+    pub requests_per_second: Option<u32>,
 }
 
 impl ClientOptions {
@@ -36,6 +39,16 @@ impl ClientOptions {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             api_timeout: Duration::from_secs(60),
+            requests_per_second: None,
+        }
+    }
+
+    /// Requests before the first of a connection: ApiVersions, then the mechanism and its messages.
+    pub(crate) fn handshake_requests(&self) -> u32 {
+        match self.security.sasl.as_ref().map(|sasl| sasl.mechanism) {
+            None => 1,
+            Some(Mechanism::Plain) => 3,
+            Some(_) => 4,
         }
     }
 

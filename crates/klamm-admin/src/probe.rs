@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use klamm_wire::protocol::messages::ApiKey;
-use klamm_wire::{Api, Connection, WireError};
+use klamm_wire::{Api, WireError};
 
 use crate::Admin;
 use crate::cluster::Node;
@@ -83,7 +83,7 @@ impl Admin {
         let alone = ClientOptions { bootstrap: vec![address.to_owned()], ..options.clone() };
         // Metadata too: a listener that wants authentication answers ApiVersions to everybody.
         let admin = Admin::connect(&alone).await?;
-        let connection: Connection = admin.cluster.any().await?;
+        let connection = admin.cluster.any().await?;
         let ranges = connection.ranges();
         let spoken = |key: &ApiKey| {
             let ours = key.valid_versions();

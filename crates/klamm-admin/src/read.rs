@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use klamm_kafka::ErrorCode;
+use klamm_wire::CallOptions;
 use klamm_wire::batch::{BatchError, BatchView, RecordView, batches};
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use klamm_wire::protocol::messages::{BrokerId, FetchRequest};
-use klamm_wire::{CallOptions, Connection};
 use tokio::time::{Instant, sleep};
 
 use crate::Admin;
 use crate::error::{AdminError, AdminErrorKind};
 use crate::metadata::topic_name;
+use crate::pace::Peer;
 use crate::retry::{Repeat, backoff};
 
 /// Bytes of one fetch. A larger batch still comes whole (KIP-74).
@@ -21,10 +22,12 @@ const FETCH_BYTES: i32 = 8 << 20;
 const FETCH_WAIT: Duration = Duration::from_millis(500);
 /// Most bytes that one batch may become when it is decompressed.
 const BATCH_LIMIT_BYTES: usize = 256 << 20;
+/// The same for [`Admin::fetch_batches`]: who looks around in foreign topics must not be made to hold so much.
+const FOREIGN_BATCH_LIMIT_BYTES: usize = 64 << 20;
 
 /// From version 13 on topics are named by id, which buys nothing here; 12 is spoken by every broker since 2.7, and
 /// older ones speak less.
-const FETCH_VERSION: i16 = 12;
+pub(crate) const FETCH_VERSION: i16 = 12;
 
 /// Which records of transactions are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,33 @@ struct Place<'a> {
     until: i64,
     isolation: Isolation,
     fetch_bytes: i32,
+    batch_limit_bytes: usize,
+}
+
+/// What [`Admin::fetch_batches`] reads.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchFetch<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Partition.
+    pub partition: i32,
+    /// Its leader, when that is known; it is looked up when not, or when another broker leads by now.
+    pub leader: Option<i32>,
+    /// First offset that is wanted.
+    pub from: i64,
+    /// Offset after the last that is wanted.
+    pub until: i64,
+    /// Bytes of the fetch as stored; at least one batch comes.
+    pub fetch_bytes: i32,
+}
+
+/// What became of an [`Admin::fetch_batches`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchesRead {
+    /// Where the next fetch goes on.
+    pub next: i64,
+    /// Bytes that came over the wire, those beyond `until` included.
+    pub bytes: u64,
 }
 
 /// What one fetch brought.
@@ -69,16 +99,18 @@ impl Admin {
         each: &mut (impl FnMut(RecordView<'_>) + Send),
     ) -> Result<i64, AdminError> {
         let isolation = Isolation::ReadUncommitted;
-        let mut place = Place { topic, partition, next: from, until, isolation, fetch_bytes: FETCH_BYTES };
+        let (fetch_bytes, batch_limit_bytes) = (FETCH_BYTES, BATCH_LIMIT_BYTES);
+        let mut place =
+            Place { topic, partition, next: from, until, isolation, fetch_bytes, batch_limit_bytes };
         while place.next < until {
-            self.advance(&mut place, each).await?;
+            self.advance(&mut place, None, &mut |_, record| each(record)).await?;
         }
         Ok(place.next)
     }
 
-    /// Gives the records with offsets in `from..until` of one fetch of about `fetch_bytes` (as stored; at least one
-    /// batch) to `each`, in order, and returns the next offset. Records of aborted transactions are left out. `until` is
-    /// at most the partition's last stable offset ([`OffsetSpec::LatestStable`](crate::OffsetSpec::LatestStable)).
+    /// [`read`](Self::read) without the records of aborted transactions, in fetches of about `fetch_bytes` as stored.
+    /// `until` is at most the partition's last stable offset
+    /// ([`OffsetSpec::LatestStable`](crate::OffsetSpec::LatestStable)).
     ///
     /// # Errors
     /// As for [`read`](Self::read).
@@ -90,26 +122,79 @@ impl Admin {
         fetch_bytes: i32,
         each: &mut (impl FnMut(RecordView<'_>) + Send),
     ) -> Result<i64, AdminError> {
+        let mut next = from;
+        while next < until {
+            next = self.fetch_committed(topic, partition, (next, until), fetch_bytes, each).await?;
+        }
+        Ok(next)
+    }
+
+    /// Gives the records with offsets in `from..until` of one fetch of about `fetch_bytes` (as stored; at least one
+    /// batch) to `each`, in order, and returns the next offset. Otherwise as [`read_committed`](Self::read_committed).
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub async fn fetch_committed(
+        &self,
+        topic: &str,
+        partition: i32,
+        (from, until): (i64, i64),
+        fetch_bytes: i32,
+        each: &mut (impl FnMut(RecordView<'_>) + Send),
+    ) -> Result<i64, AdminError> {
         let isolation = Isolation::ReadCommitted;
-        let mut place = Place { topic, partition, next: from, until, isolation, fetch_bytes };
+        let batch_limit_bytes = BATCH_LIMIT_BYTES;
+        let mut place =
+            Place { topic, partition, next: from, until, isolation, fetch_bytes, batch_limit_bytes };
         if from < until {
-            self.advance(&mut place, each).await?;
+            self.advance(&mut place, None, &mut |_, record| each(record)).await?;
         }
         Ok(place.next)
     }
 
-    /// One fetch, tried again until it has brought something.
+    /// Gives the records of one fetch to `each`, each with the batch that it is stored in: its codec, who set its
+    /// timestamps, whether it belongs to a transaction. Otherwise as [`fetch_committed`](Self::fetch_committed); with a
+    /// `leader` that is right the fetch is the only request.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub async fn fetch_batches(
+        &self,
+        wanted: BatchFetch<'_>,
+        each: &mut (impl FnMut(&BatchView<'_>, RecordView<'_>) + Send),
+    ) -> Result<BatchesRead, AdminError> {
+        let BatchFetch { topic, partition, leader, from, until, fetch_bytes } = wanted;
+        let (isolation, batch_limit_bytes) = (Isolation::ReadCommitted, FOREIGN_BATCH_LIMIT_BYTES);
+        let mut place =
+            Place { topic, partition, next: from, until, isolation, fetch_bytes, batch_limit_bytes };
+        let mut bytes = 0;
+        if from < until {
+            bytes = self.advance(&mut place, leader, each).await?;
+        }
+        Ok(BatchesRead { next: place.next, bytes })
+    }
+
+    /// One fetch, tried again until it has brought something; and the bytes that came.
     async fn advance(
         &self,
         place: &mut Place<'_>,
-        each: &mut (impl FnMut(RecordView<'_>) + Send),
-    ) -> Result<(), AdminError> {
+        leader: Option<i32>,
+        each: &mut (impl FnMut(&BatchView<'_>, RecordView<'_>) + Send),
+    ) -> Result<u64, AdminError> {
         let (topic, partition, before) = (place.topic, place.partition, place.next);
-        let mut leader = self.leader(topic, partition).await?;
-        let (started, mut tries) = (Instant::now(), 0);
+        let named = match leader {
+            Some(leader) => self.cluster.broker(leader).await.ok(),
+            None => None,
+        };
+        let mut leader = match named {
+            Some(leader) => leader,
+            None => self.likely_leader(topic, partition).await?,
+        };
+        let (started, mut tries, mut bytes) = (Instant::now(), 0, 0);
         loop {
             let failed = match fetch(&leader, place).await {
                 Ok(fetched) => {
+                    bytes += fetched.records.len() as u64;
                     place.take(&fetched, each)?;
                     None
                 }
@@ -117,9 +202,9 @@ impl Admin {
                 Err(error) => return Err(error),
             };
             if place.next > before {
-                return Ok(());
+                return Ok(bytes);
             }
-            let limit = self.options().api_timeout;
+            let limit = self.api_timeout;
             if started.elapsed() >= limit {
                 let what = format!("read topic {topic} partition {partition} at offset {before}");
                 return Err(AdminError::timeout(&what, limit, failed.as_ref()));
@@ -132,7 +217,17 @@ impl Admin {
         }
     }
 
-    async fn leader(&self, topic: &str, partition: i32) -> Result<Connection, AdminError> {
+    /// Whoever led when metadata was last asked: when that has changed, the broker says so.
+    async fn likely_leader(&self, topic: &str, partition: i32) -> Result<Peer, AdminError> {
+        if let Some(leader) = self.cluster.last_leader(topic, partition)
+            && let Ok(peer) = self.cluster.broker(leader).await
+        {
+            return Ok(peer);
+        }
+        self.leader(topic, partition).await
+    }
+
+    async fn leader(&self, topic: &str, partition: i32) -> Result<Peer, AdminError> {
         self.retry(
             &format!("find the leader of topic {topic} partition {partition}"),
             Repeat::Always,
@@ -145,7 +240,7 @@ impl Admin {
     }
 }
 
-async fn fetch(leader: &Connection, place: &Place<'_>) -> Result<Fetched, AdminError> {
+async fn fetch(leader: &Peer, place: &Place<'_>) -> Result<Fetched, AdminError> {
     let partition = FetchPartition::default()
         .with_partition(place.partition)
         .with_current_leader_epoch(-1)
@@ -178,7 +273,11 @@ async fn fetch(leader: &Connection, place: &Place<'_>) -> Result<Fetched, AdminE
 }
 
 impl Place<'_> {
-    fn take(&mut self, fetched: &Fetched, each: &mut impl FnMut(RecordView<'_>)) -> Result<(), AdminError> {
+    fn take(
+        &mut self,
+        fetched: &Fetched,
+        each: &mut impl FnMut(&BatchView<'_>, RecordView<'_>),
+    ) -> Result<(), AdminError> {
         let (from, mut scratch) = (self.next, Vec::new());
         let mut aborted = Aborted { coming: &fetched.aborted, open: BTreeSet::new() };
         for batch in batches(&fetched.records) {
@@ -193,13 +292,13 @@ impl Place<'_> {
             }
             batch.verify_crc().map_err(|error| self.corrupt(error))?;
             if !skipped {
-                let records =
-                    batch.records(&mut scratch, BATCH_LIMIT_BYTES).map_err(|error| self.corrupt(error))?;
+                let records = batch.records(&mut scratch, self.batch_limit_bytes);
+                let records = records.map_err(|error| self.corrupt(error))?;
                 for record in records {
                     let record = record.map_err(|error| self.corrupt(error))?;
                     // A fetch starts with the whole batch that holds the offset, and may go beyond what is wanted.
                     if (from..self.until).contains(&record.offset) {
-                        each(record);
+                        each(&batch, record);
                     }
                 }
             }
@@ -255,7 +354,8 @@ mod tests {
 
     fn place(next: i64, until: i64) -> Place<'static> {
         let isolation = Isolation::ReadCommitted;
-        Place { topic: "t", partition: 0, next, until, isolation, fetch_bytes: FETCH_BYTES }
+        let (fetch_bytes, batch_limit_bytes) = (FETCH_BYTES, BATCH_LIMIT_BYTES);
+        Place { topic: "t", partition: 0, next, until, isolation, fetch_bytes, batch_limit_bytes }
     }
 
     fn fetched(records: &[u8], aborted: &[(i64, i64)]) -> Fetched {
@@ -264,7 +364,7 @@ mod tests {
 
     fn offsets(place: &mut Place<'_>, bytes: &[u8]) -> Vec<i64> {
         let mut seen = Vec::new();
-        place.take(&fetched(bytes, &[]), &mut |record| seen.push(record.offset)).expect("sound");
+        place.take(&fetched(bytes, &[]), &mut |_, record| seen.push(record.offset)).expect("sound");
         seen
     }
 
@@ -292,7 +392,7 @@ mod tests {
         let mut log = batch(7, &[b"a"]);
         let last = log.len() - 1;
         log[last] ^= 1;
-        let error = place(7, 8).take(&fetched(&log, &[]), &mut |_| ()).expect_err("damaged");
+        let error = place(7, 8).take(&fetched(&log, &[]), &mut |_, _| ()).expect_err("damaged");
         assert!(error.to_string().starts_with("topic t partition 0 at offset 7: "), "{error}");
     }
 
@@ -326,7 +426,7 @@ mod tests {
         .concat();
         let (mut place, mut seen) = (place(0, 7), Vec::new());
         let fetched = fetched(&log, &[(7, 0), (7, 5)]);
-        place.take(&fetched, &mut |record| seen.push(record.offset)).expect("sound");
+        place.take(&fetched, &mut |_, record| seen.push(record.offset)).expect("sound");
         assert_eq!((seen, place.next), (vec![1, 3, 6], 7));
     }
 }

@@ -91,6 +91,17 @@ impl Admin {
     /// All moves that are under way. A broker that knows none of them (the embedded one has no second place to move to)
     /// has none.
     pub async fn reassignments(&self) -> Result<Vec<Ongoing>, AdminError> {
+        match self.list_reassignments().await {
+            Err(error) if is_unsupported(&error) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// All moves that are under way. Needs DESCRIBE on the cluster.
+    ///
+    /// # Errors
+    /// [`AdminError::unsupported`] when the broker does not know the request, and so says nothing.
+    pub async fn list_reassignments(&self) -> Result<Vec<Ongoing>, AdminError> {
         let request = &ListPartitionReassignmentsRequest::default()
             .with_timeout_ms(self.options().broker_timeout_ms())
             .with_topics(None);
@@ -102,11 +113,7 @@ impl Admin {
             })?;
             Ok(answer)
         });
-        let answer = match found.await {
-            Ok(answer) => answer,
-            Err(error) if is_unsupported(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
+        let answer = found.await?;
         let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect();
         let topics = answer.topics.iter().flat_map(|topic| {
             topic.partitions.iter().map(|partition| Ongoing {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use klamm_wire::WireErrorKind;
 use rand::Rng;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Admin;
-use crate::error::{AdminError, AdminErrorKind, Patience};
+use crate::error::{AdminError, Patience};
 
 /// Which failures may be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +36,7 @@ impl Admin {
     where
         F: Future<Output = Result<T, AdminError>>,
     {
-        let limit = self.options().api_timeout;
+        let limit = self.api_timeout;
         let started = Instant::now();
         let mut last: Option<AdminError> = None;
         for tries in 0_u32.. {
@@ -61,7 +60,7 @@ impl Admin {
         Err(AdminError::timeout(what, limit, last.as_ref()))
     }
 
-    fn again(&self, error: &AdminError, repeat: Repeat, elapsed: Duration) -> bool {
+    pub(crate) fn again(&self, error: &AdminError, repeat: Repeat, elapsed: Duration) -> bool {
         if repeat == Repeat::IfNothingHappened && !error.effect().is_none() {
             return false;
         }
@@ -85,7 +84,7 @@ pub(crate) fn backoff(tries: u32, luck: f64) -> Duration {
 
 /// The broker does not know the request at all.
 pub(crate) fn is_unsupported(error: &AdminError) -> bool {
-    matches!(error.kind(), AdminErrorKind::Wire(wire) if matches!(wire.kind(), WireErrorKind::UnsupportedVersion { .. }))
+    error.unsupported().is_some()
 }
 
 #[cfg(test)]

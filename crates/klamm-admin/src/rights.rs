@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 
 use klamm_kafka::{ErrorCode, Operation};
-use klamm_wire::protocol::messages::{DescribeClusterRequest, MetadataRequest};
+use klamm_wire::protocol::messages::{
+    DescribeClusterRequest, DescribeGroupsRequest, DescribeTransactionsRequest, MetadataRequest,
+    TransactionalId,
+};
+use klamm_wire::protocol::protocol::StrBytes;
 
 use crate::Admin;
 use crate::error::AdminError;
+use crate::groups::group_id;
 use crate::metadata::Topics;
 use crate::retry::Repeat;
 
@@ -84,5 +89,31 @@ impl Admin {
             (topic.name, rights)
         });
         Ok(rights.collect())
+    }
+}
+
+/// Questions about what one may see, in a way that creates nothing: finding a coordinator may create Kafka's own topic.
+impl Admin {
+    /// Whether this client may describe a group of this name, existing or not.
+    pub async fn may_describe_group(&self, group: &str) -> Result<bool, AdminError> {
+        let request = &DescribeGroupsRequest::default().with_groups(vec![group_id(group)]);
+        self.retry("ask for rights on groups", Repeat::Always, || async move {
+            let answer = self.cluster.any().await?.call(request).await?;
+            let told = answer.groups.first().map(|told| ErrorCode::from(told.error_code));
+            Ok(told != Some(ErrorCode::GROUP_AUTHORIZATION_FAILED))
+        })
+        .await
+    }
+
+    /// Whether this client may describe a transactional id of this name, existing or not.
+    pub async fn may_describe_transactional_id(&self, id: &str) -> Result<bool, AdminError> {
+        let ids = vec![TransactionalId(StrBytes::from_string(id.to_owned()))];
+        let request = &DescribeTransactionsRequest::default().with_transactional_ids(ids);
+        self.retry("ask for rights on transactional ids", Repeat::Always, || async move {
+            let answer = self.cluster.any().await?.call(request).await?;
+            let told = answer.transaction_states.first().map(|told| ErrorCode::from(told.error_code));
+            Ok(told != Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED))
+        })
+        .await
     }
 }

@@ -20,6 +20,17 @@ use crate::retry::{Repeat, is_unsupported};
 const ITERATIONS: u32 = 8_192;
 const SALT_BYTES: usize = 32;
 
+/// What the brokers know of a SCRAM user for one hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScramCredential {
+    /// Name.
+    pub user: String,
+    /// Hash.
+    pub hash: Hash,
+    /// Iterations.
+    pub iterations: i32,
+}
+
 impl Admin {
     /// The SCRAM hashes that the brokers know each of `users` by; one who is not known has none. `None` when the brokers
     /// keep no users.
@@ -30,14 +41,41 @@ impl Admin {
         let name = |user: &String| UserName::default().with_name(StrBytes::from_string(user.clone()));
         let request = &DescribeUserScramCredentialsRequest::default()
             .with_users(Some(users.iter().map(name).collect()));
-        let asked = self.retry("read the SCRAM users", Repeat::Always, || async move {
+        match self.described(request).await {
+            Ok(credentials) => {
+                let mut found = BTreeMap::<String, Vec<Hash>>::new();
+                for known in credentials {
+                    found.entry(known.user).or_default().push(known.hash);
+                }
+                Ok(Some(found))
+            }
+            Err(error) if is_unsupported(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the brokers know of every SCRAM user. Needs DESCRIBE on the cluster.
+    ///
+    /// # Errors
+    /// [`AdminError::unsupported`] when the brokers keep no users.
+    pub async fn all_scram_users(&self) -> Result<Vec<ScramCredential>, AdminError> {
+        // An empty list is all of them, and so is null: but Kafka leaves a refusal of null without an answer (its
+        // DescribeUserScramCredentialsRequest goes through the names that it was asked for).
+        self.described(&DescribeUserScramCredentialsRequest::default().with_users(Some(Vec::new()))).await
+    }
+
+    async fn described(
+        &self,
+        request: &DescribeUserScramCredentialsRequest,
+    ) -> Result<Vec<ScramCredential>, AdminError> {
+        self.retry("read the SCRAM users", Repeat::Always, || async move {
             let answer = self.cluster.controller().await?.call(request).await?;
             let refused = |code, message: Option<&str>, user: &str| {
                 AdminError::kafka(code, message, "describe SCRAM users", user)
             };
             let message = answer.error_message.as_deref();
             ErrorCode::from(answer.error_code).ok().map_err(|code| refused(code, message, "the cluster"))?;
-            let mut found = BTreeMap::new();
+            let mut found = Vec::new();
             for told in &answer.results {
                 match ErrorCode::from(told.error_code) {
                     ErrorCode::RESOURCE_NOT_FOUND => continue,
@@ -45,15 +83,14 @@ impl Admin {
                         code.ok().map_err(|code| refused(code, told.error_message.as_deref(), &told.user))?
                     }
                 }
-                let hashes = told.credential_infos.iter().filter_map(|info| hash(info.mechanism)).collect();
-                found.insert(told.user.to_string(), hashes);
+                found.extend(told.credential_infos.iter().filter_map(|info| {
+                    let (user, iterations) = (told.user.to_string(), info.iterations);
+                    Some(ScramCredential { user, hash: hash(info.mechanism)?, iterations })
+                }));
             }
-            Ok(Some(found))
-        });
-        match asked.await {
-            Err(error) if is_unsupported(&error) => Ok(None),
-            other => other,
-        }
+            Ok(found)
+        })
+        .await
     }
 
     /// Makes a user, or sets its password again. What is sent is salted: the brokers never see the password.

@@ -2,8 +2,11 @@
 
 mod it {
     pub(super) mod faults;
+    pub(super) mod groups;
+    pub(super) mod hanging;
     pub(super) mod listeners;
     pub(super) mod outage;
+    pub(super) mod pace;
     pub(super) mod scenarios;
     pub(super) mod security;
 }

@@ -6,23 +6,18 @@ use klamm_admin::{Admin, AdminError};
 use klamm_contract::facts::ClusterFacts;
 use klamm_contract::{Breach, keeps};
 use klamm_plan::{Change, ChangeKind, Conflict, Plan, Risk, diff};
-use tokio::time::{Instant, sleep};
 
 use crate::inbound::{Throttle, set_throttle};
-use crate::journal::{self, Journal, NewRun, Run, RunState};
+use crate::journal::{self, Journal, NewRun, Run, RunState, Step};
 use crate::layers::{Layers, beside_topics};
 use crate::make::{Maker, Pending, with_losses};
 use crate::reassign::{self, Control};
 use crate::receipt::VERSION;
+use crate::settle::{self, Look, SETTLE};
 use crate::{ApplyError, ApplyErrorKind, Receipt};
 
-/// How long the brokers may take to show a change.
-pub(crate) const SETTLE: Duration = Duration::from_secs(30);
 /// A broker shows new topics once it has made their logs: some 400 partitions a second on two busy cores.
 const SETTLE_PER_PARTITION: Duration = Duration::from_millis(10);
-/// Pause between looks: the first ones are quick, because one broker settles in milliseconds.
-pub(crate) const FIRST_LOOK: Duration = Duration::from_millis(10);
-pub(crate) const SLOWEST_LOOK: Duration = Duration::from_millis(500);
 
 /// What `apply` may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,12 +145,16 @@ async fn locked(
     let mut maker = Maker { admin, bootstrap: &bootstrap, journal: Some(&mut *journal), control };
     let mut steps = maker.make_all(changes, &mut receipt.done).await?;
     let facts = settled(admin, plan, options.layers).await?;
+    created(&mut steps, &facts);
+    Ok(journal.write(&steps).await?)
+}
+
+/// Of `steps`, those that made topics, now with the ids that the topics got.
+pub(crate) fn created(steps: &mut Vec<Step>, facts: &ClusterFacts) {
     steps.retain(|step| matches!(step.change.kind, ChangeKind::CreateTopic { .. }));
-    for step in &mut steps {
+    for step in steps {
         step.topic_id = facts.topics.get(&step.change.topic).and_then(|topic| topic.id.clone());
     }
-    journal.write(&steps).await?;
-    Ok(())
 }
 
 /// Ends the run in the journal with what became of it. `undone` is the run that it took back, when it did.
@@ -315,29 +314,11 @@ fn breaches_that_stay(
 async fn settled(admin: &Admin, plan: &Plan, layers: Layers) -> Result<ClusterFacts, ApplyErrorKind> {
     let partitions: u32 = plan.topics.iter().map(|topic| topic.contract.layer_topic.partitions).sum();
     let within = SETTLE + SETTLE_PER_PARTITION.saturating_mul(partitions);
-    let deadline = Instant::now() + within;
-    let mut pause = FIRST_LOOK;
-    loop {
-        let missing = match shown(admin, plan, layers).await {
-            Ok((facts, None)) => return Ok(facts),
-            Ok((_, Some(missing))) => missing,
-            Err(error) if error.is_retryable() => error.to_string(),
-            Err(error) => return Err(ApplyErrorKind::Admin(error)),
-        };
-        if Instant::now() + pause > deadline {
-            return Err(ApplyErrorKind::NotSettled { missing: format!("after {within:?} {missing}") });
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(SLOWEST_LOOK);
-    }
+    settle::settled(within, || shown(admin, plan, layers)).await
 }
 
 /// The cluster, and what of the plan it does not show yet.
-async fn shown(
-    admin: &Admin,
-    plan: &Plan,
-    layers: Layers,
-) -> Result<(ClusterFacts, Option<String>), AdminError> {
+async fn shown(admin: &Admin, plan: &Plan, layers: Layers) -> Result<Look<ClusterFacts>, AdminError> {
     let facts = look(admin, plan).await?;
     // That a password was set again does not show.
     let layers = Layers { passwords: false, ..layers };
@@ -345,7 +326,7 @@ async fn shown(
     changes.extend(beside_topics(admin, plan, layers, &facts).await?.changes);
     let hidden = changes.first().map(|change| format!("the cluster does not show yet: {change}"));
     let missing = hidden.or_else(|| out_of_sync(plan, &facts));
-    Ok((facts, missing))
+    Ok(missing.map_or(Look::Shown(facts), Look::Missing))
 }
 
 fn out_of_sync(plan: &Plan, facts: &ClusterFacts) -> Option<String> {

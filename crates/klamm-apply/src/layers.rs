@@ -1,11 +1,13 @@
-//! Layers beside topics: access rules, quotas, and broker settings that change while brokers run.
+//! Layers beside topics: access rules, users, quotas, and broker settings that change while brokers run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_admin::{Admin, AdminError};
 use klamm_contract::facts::ClusterFacts;
-use klamm_plan::spec::Mechanism;
-use klamm_plan::{AccessFacts, Change, ChangeKind, Plan, access_changes, broker_changes, password_changes};
+use klamm_kafka::Mechanism;
+use klamm_plan::{
+    AccessFacts, Change, ChangeKind, Plan, access_changes, broker_changes, password_changes, user_of,
+};
 use klamm_wire::sasl::Hash;
 
 /// Layers beside topics that are brought to the plan: others may own them, so nothing is changed unasked.
@@ -52,7 +54,8 @@ pub(crate) async fn beside_topics(
     }
     if layers.access {
         let limited = plan.access.iter().filter(|service| service.has_quota());
-        let mut live = access(admin, limited.map(|service| service.principal.as_str())).await?;
+        let mut live = quotas(admin, limited.map(|service| service.principal.as_str())).await?;
+        live.acls = admin.acls().await?;
         live.users = known_users(admin, &users).await?;
         if live.users.is_none() {
             beside.remarks.push("the brokers keep no SCRAM users: none was made".to_owned());
@@ -97,28 +100,9 @@ async fn known_users(
     if users.is_empty() {
         return Ok(Some(BTreeMap::new()));
     }
-    let mechanism = |hash: Hash| match hash {
-        Hash::Sha256 => Mechanism::ScramSha256,
-        Hash::Sha512 => Mechanism::ScramSha512,
-    };
     let known = admin.scram_users(users).await?;
-    let of = |hashes: Vec<Hash>| hashes.into_iter().map(mechanism).collect();
+    let of = |hashes: Vec<Hash>| hashes.into_iter().map(Hash::mechanism).collect();
     Ok(known.map(|known| known.into_iter().map(|(user, hashes)| (user, of(hashes))).collect()))
-}
-
-/// The hash of a SCRAM mechanism. PLAIN has none, and specs with it are refused.
-pub(crate) fn hash(mechanism: Mechanism) -> Hash {
-    match mechanism {
-        Mechanism::ScramSha256 => Hash::Sha256,
-        Mechanism::Plain | Mechanism::ScramSha512 => Hash::Sha512,
-    }
-}
-
-async fn access<'a>(
-    admin: &Admin,
-    limited: impl Iterator<Item = &'a str>,
-) -> Result<AccessFacts, AdminError> {
-    Ok(AccessFacts { acls: admin.acls().await?, ..quotas(admin, limited).await? })
 }
 
 async fn quotas<'a>(
@@ -127,15 +111,10 @@ async fn quotas<'a>(
 ) -> Result<AccessFacts, AdminError> {
     let mut facts = AccessFacts::default();
     for principal in limited {
-        let Some(quotas) = admin.quotas(user(principal)).await? else { continue };
+        let Some(quotas) = admin.quotas(user_of(principal)).await? else { continue };
         // Quotas are decimal numbers there; bytes a second below 2^53 are exact.
         let quotas = quotas.into_iter().map(|(name, rate)| (name, rate as u64)).collect();
         facts.quotas.insert(principal.to_owned(), quotas);
     }
     Ok(facts)
-}
-
-/// The user that a principal names: quotas and passwords are the user's, not the principal's.
-pub(crate) fn user(principal: &str) -> &str {
-    principal.strip_prefix("User:").unwrap_or(principal)
 }

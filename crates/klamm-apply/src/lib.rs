@@ -5,6 +5,7 @@
 //! difference and changes nothing. Nothing is deleted unasked. Each change is written down in the cluster's own
 //! [`journal`] before it is made, and [`undo()`] takes a run back. [`doctor()`] only looks, and says what it found.
 
+mod amend;
 mod apply;
 mod doctor;
 mod error;
@@ -20,8 +21,10 @@ mod repartition;
 mod restart;
 mod saved;
 mod secret;
+mod settle;
 mod undo;
 
+pub use amend::{amend, amends};
 pub use apply::{ApplyOptions, DataLoss, Existing, Journaling, Mode, apply, apply_watched};
 pub use doctor::{Check, DoctorReport, Outcome, doctor};
 pub use error::{ApplyError, ApplyErrorKind};

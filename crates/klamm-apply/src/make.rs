@@ -4,11 +4,12 @@ use std::path::Path;
 
 use klamm_admin::Mode::Execute;
 use klamm_admin::{Admin, NewTopic};
-use klamm_plan::{Change, ChangeKind};
+use klamm_kafka::Mechanism;
+use klamm_plan::{Change, ChangeKind, user_of};
+use klamm_wire::sasl::Hash;
 
 use crate::apply::{ApplyOptions, DataLoss, Mode};
 use crate::journal::{Journal, Step};
-use crate::layers::{hash, user};
 use crate::loss::{Loss, loss};
 use crate::reassign::{Control, Mover, unthrottle};
 use crate::secret::read_secret;
@@ -175,7 +176,7 @@ impl Maker<'_> {
             ChangeKind::Revoke { acl } => admin.delete_acls(std::slice::from_ref(acl)).await?,
             ChangeKind::SetQuota { principal, name, to, .. } => {
                 // Quotas are decimal numbers there; bytes a second below 2^53 are exact.
-                admin.alter_quota(user(principal), name, to.map(|rate| rate as f64)).await?;
+                admin.alter_quota(user_of(principal), name, to.map(|rate| rate as f64)).await?;
             }
             ChangeKind::MoveGroup { group, offsets, .. } => {
                 let at = |(partition, offset): &(i32, i64)| (topic.clone(), *partition, *offset);
@@ -189,10 +190,10 @@ impl Maker<'_> {
                 let place = password.clone();
                 let read = tokio::task::spawn_blocking(move || read_secret(&place, Path::new("")));
                 let secret = read.await.unwrap_or_else(|error| Err(error.to_string())).map_err(unread)?;
-                admin.set_scram_password(user, hash(*mechanism), &secret).await?;
+                admin.set_scram_password(user, hash(*mechanism)?, &secret).await?;
             }
             ChangeKind::RemoveUser { user, mechanism } => {
-                admin.delete_scram_user(user, hash(*mechanism)).await?;
+                admin.delete_scram_user(user, hash(*mechanism)?).await?;
             }
             ChangeKind::SetBrokers { name, to, .. } => {
                 admin.alter_all_brokers_configs(&[(name.clone(), to.clone())]).await?;
@@ -208,6 +209,13 @@ impl Maker<'_> {
         }
         Ok(())
     }
+}
+
+fn hash(mechanism: Mechanism) -> Result<Hash, ApplyErrorKind> {
+    Hash::of(mechanism).ok_or_else(|| ApplyErrorKind::Refused {
+        why: format!("brokers keep no users of mechanism {mechanism}"),
+        fix: "write `mechanism: SCRAM-SHA-512`; users of PLAIN are in the brokers' own files".to_owned(),
+    })
 }
 
 fn new_topic(change: &Change) -> Option<NewTopic> {

@@ -1,6 +1,7 @@
 //! Applying and doctoring, over the embedded broker and over real Kafka.
 
 mod it {
+    pub(super) mod amending;
     pub(super) mod applying;
     pub(super) mod doctoring;
     pub(super) mod moving;
@@ -8,6 +9,7 @@ mod it {
     pub(super) mod undoing;
 }
 
+use it::amending::a_proposed_change_is_made_once_and_taken_back;
 use it::applying::{
     a_dry_run_changes_nothing, a_failure_carries_the_receipt_of_what_was_done,
     a_plan_for_another_cluster_is_refused, a_saved_plan_is_for_the_cluster_as_it_was,
@@ -47,6 +49,7 @@ scenarios!(
     the_second_of_two_is_told_who_holds_the_lock,
     many_at_once_take_turns,
     a_holder_that_was_overtaken_is_fenced_before_its_next_change,
+    a_proposed_change_is_made_once_and_taken_back,
     keys_keep_their_order_and_groups_go_on_where_they_stopped,
     copying_that_was_cut_off_anywhere_loses_nothing_and_copies_nothing_twice,
     what_would_break_the_order_is_refused_and_a_copy_is_rolled_back,

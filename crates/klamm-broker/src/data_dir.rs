@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -25,14 +26,14 @@ pub(crate) struct DataDir {
     pub cluster_id: String,
     /// The last owner stopped in order: everything was flushed.
     pub was_clean: bool,
-    _lock: Lock,
+    lock: Arc<Lock>,
     /// Removes an ephemeral directory on drop.
     _temporary: Option<TempDir>,
 }
 
-/// The lock on the directory, given back on drop.
+/// The lock on the directory, given back when the last who may write there has dropped it.
 #[derive(Debug)]
-struct Lock(File);
+pub(crate) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -64,11 +65,16 @@ impl DataDir {
         let lock = take_lock(&path)?;
         let cluster_id = read_or_write_meta(&path, new_cluster_id)?;
         let was_clean = take_clean_mark(&path)?;
-        Ok(Self { path, cluster_id, was_clean, _lock: lock, _temporary: temporary })
+        Ok(Self { path, cluster_id, was_clean, lock: Arc::new(lock), _temporary: temporary })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// For work that goes on by itself: it writes only while it holds the lock.
+    pub fn lock(&self) -> Weak<Lock> {
+        Arc::downgrade(&self.lock)
     }
 
     /// Notes that everything was flushed. Call last.

@@ -45,6 +45,11 @@ pub enum BrokerErrorKind {
         /// What is wrong with it.
         what: String,
     },
+    /// The configuration contradicts itself, or names something that cannot be used.
+    Config {
+        /// What is wrong.
+        what: String,
+    },
     /// Any other failure of the file system or the network.
     Io {
         /// What was attempted, and on what.
@@ -93,6 +98,7 @@ impl std::fmt::Display for BrokerError {
                 write!(f, "data directory {} cannot be used: {found}", path.display())
             }
             BrokerErrorKind::Corrupt { path, what } => write!(f, "{} is corrupt: {what}", path.display()),
+            BrokerErrorKind::Config { what } => f.write_str(what),
             BrokerErrorKind::Io { what, source } => write!(f, "{what}: {source}"),
         }
     }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::disk::Disk;
 use crate::error::{BrokerError, BrokerErrorKind};
 
 const MAGIC: &[u8; 6] = b"KLAMMJ";
@@ -39,9 +40,15 @@ pub(crate) struct Journal {
     /// Size after the last rewrite: growth beyond a multiple of it asks for the next one.
     rewritten_size: u64,
     durability: Durability,
+    disk: Disk,
 }
 
 impl Journal {
+    /// From now on writes fail while `disk` is full.
+    pub fn attach(&mut self, disk: &Disk) {
+        self.disk = disk.clone();
+    }
+
     /// Opens or creates the journal at `path` and gives its entries to `replay`, in order.
     pub fn open<E: DeserializeOwned>(
         path: &Path,
@@ -78,12 +85,20 @@ impl Journal {
         }
         let size = valid as u64;
         file.set_len(size).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, size, rewritten_size: size, durability })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            size,
+            rewritten_size: size,
+            durability,
+            disk: Disk::default(),
+        })
     }
 
     /// Appends an entry. When this fails the journal is as it was.
     pub fn append<E: Serialize>(&mut self, entry: &E) -> io::Result<()> {
         let bytes = encode(entry)?;
+        self.disk.check()?;
         // Written at its place rather than at the end: what a failed write left there is overwritten.
         self.file.write_all_at(&bytes, self.size)?;
         if self.durability == Durability::Disk {

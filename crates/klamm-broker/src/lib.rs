@@ -18,42 +18,60 @@
 mod api;
 mod clock;
 mod config;
+mod config_resource;
 mod data_dir;
+mod disk;
 mod error;
 mod faults;
+mod features;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod journal;
 mod log;
 mod node;
 mod offsets;
+mod placement;
+mod quota;
+mod resource_type;
+mod security;
 mod server;
 mod settings;
 mod sync;
+mod topic_name;
 mod topics;
+mod transactions;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use api::Api;
 pub use clock::Clock;
-pub use config::BrokerConfig;
+pub use config::{BrokerConfig, ConsumerGroupConfig, MigrationPolicy};
 pub use error::{BrokerError, BrokerErrorKind};
-pub use faults::{Fault, Faults};
+pub use faults::{Fault, FaultHandle, FaultRule, FaultStatus, Faults};
+pub use security::config::{
+    AuthorizerConfig, ClientAuth, Listener, OauthConfig, SaslConfig, SaslMechanism, SecurityConfig,
+    SecurityProtocol, ServerTls,
+};
 
 use data_dir::DataDir;
-use group::Coordinator;
+use group::{Coordinator, GroupSettings};
 use journal::Durability;
 use node::{Closures, NODE_ID, Node};
 use offsets::Offsets;
+use quota::Usage;
+use security::{ListenerTexts, Security};
 use settings::BrokerSettings;
 use topics::Topics;
+use transactions::Transactions;
 
 /// A broker that runs in this process, on the tokio runtime that started it.
 ///
@@ -62,7 +80,7 @@ use topics::Topics;
 #[derive(Debug)]
 pub struct Broker {
     node: Arc<Node>,
-    addr: SocketAddr,
+    listeners: Vec<Arc<Listener>>,
     stop: watch::Sender<bool>,
     server: Option<JoinHandle<()>>,
     data_dir: DataDir,
@@ -77,28 +95,43 @@ impl Broker {
     /// The address or the data directory is in use, was written by a later version, is corrupt beyond a torn end, or
     /// its disk is full.
     pub async fn start(config: BrokerConfig) -> Result<Self, BrokerError> {
-        let listener =
-            TcpListener::bind(config.listen).await.map_err(|error| bind_failed(config.listen, error))?;
-        let addr = listener.local_addr().map_err(|error| bind_failed(config.listen, error))?;
-        let opened = tokio::task::spawn_blocking(move || open(config, addr)).await;
+        let bound = security::bind(&config).await?;
+        let listeners: Vec<_> = bound.iter().map(|bound| bound.listener.clone()).collect();
+        let opened = tokio::task::spawn_blocking({
+            let listeners = listeners.clone();
+            move || open(config, &listeners)
+        });
+        let opened = opened.await;
         let (data_dir, node) = opened.map_err(|error| BrokerErrorKind::Io {
             what: "opening the data directory".to_owned(),
             source: io::Error::other(error),
         })??;
+        let disk = node.faults.disk();
+        node.topics.attach(disk);
+        node.offsets.attach(disk);
+        node.groups.attach(disk);
+        node.transactions.attach(disk);
+        node.security.store.attach(disk);
         let node = Arc::new(node);
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(server::serve(listener, node.clone(), stopped));
-        Ok(Self { node, addr, stop, server: Some(server), data_dir })
+        let server = tokio::spawn(server::serve(bound, node.clone(), stopped));
+        Ok(Self { node, listeners, stop, server: Some(server), data_dir })
     }
 
-    /// Host and port, as clients want it in `bootstrap.servers`.
+    /// Host and port of the first listener, as clients want it in `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
-        self.addr.to_string()
+        self.listeners.first().map_or_else(String::new, |listener| security::bootstrap(listener))
     }
 
-    /// The address it listens on.
+    /// Host and port of the listener with this name.
+    pub fn bootstrap_of(&self, listener: &str) -> Option<String> {
+        self.listeners.iter().find(|other| other.name == listener).map(|found| security::bootstrap(found))
+    }
+
+    /// The address of the first listener.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        let none = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.listeners.first().map_or(none, |listener| listener.addr)
     }
 
     /// The cluster id. It begins with `klamm-embedded-`, so that nobody takes it for a real cluster.
@@ -116,6 +149,11 @@ impl Broker {
         self.node.closures.recent()
     }
 
+    /// How many connections ended because their handler panicked. Always 0: anything else is a bug of this crate.
+    pub fn handler_panics(&self) -> u64 {
+        self.node.closures.panics()
+    }
+
     /// What the storage said last when it could not take a record: a full disk, most of all. Clients are told
     /// KAFKA_STORAGE_ERROR and try again; who runs the broker can mend it.
     pub fn storage_failure(&self) -> Option<String> {
@@ -125,6 +163,14 @@ impl Broker {
     /// The handle for faults on purpose.
     pub fn faults(&self) -> &Faults {
         &self.node.faults
+    }
+
+    /// Ends the session of a member of a classic group now, as if it had been silent for its session timeout: the group goes on
+    /// without it. Gives whether there was such a member.
+    ///
+    /// A member that waits in a join or sync has no session that could end; the answer is `false` then too.
+    pub fn expire_session(&self, group: &str, member_id: &str) -> bool {
+        self.node.groups.expire_session(group, member_id)
     }
 
     /// Stops, flushes everything to the disk and gives the data directory free.
@@ -142,7 +188,10 @@ impl Broker {
         let node = self.node.clone();
         let flushed = tokio::task::spawn_blocking(move || {
             node.topics.sync()?;
-            node.offsets.sync()
+            node.groups.sync_journal()?;
+            node.offsets.sync()?;
+            node.security.store.sync()?;
+            node.transactions.sync()
         });
         let flushed = flushed.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         flushed
@@ -160,29 +209,30 @@ impl Drop for Broker {
     }
 }
 
-fn open(config: BrokerConfig, addr: SocketAddr) -> Result<(DataDir, Node), BrokerError> {
+fn open(config: BrokerConfig, listeners: &[Arc<Listener>]) -> Result<(DataDir, Node), BrokerError> {
     let new_cluster_id = || format!("klamm-embedded-{}", &Uuid::new_v4().simple().to_string()[..12]);
     let data_dir = DataDir::open(config.data_dir.as_deref(), new_cluster_id)?;
     let durability = if config.fsync { Durability::Disk } else { Durability::PageCache };
     let path = data_dir.path();
-    let listener = format!("PLAINTEXT://{addr}");
-    let settings = BrokerSettings::new(&config, NODE_ID, &listener, &path.display().to_string());
+    let texts = ListenerTexts::new(listeners);
+    let log_dir = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let settings = BrokerSettings::new(&config, NODE_ID, &texts, &log_dir);
     let node = Node {
         cluster_id: data_dir.cluster_id.clone(),
+        log_dir,
         topics: Topics::open(path, settings, durability, data_dir.was_clean, config.clock.now_ms())?,
         offsets: Offsets::open(path, durability)?,
-        groups: Coordinator::new(config.clock.clone(), clock::millis(config.group_initial_rebalance_delay)),
+        transactions: Transactions::open(path, durability)?,
+        groups: Coordinator::open(path, durability, config.clock.clone(), GroupSettings::new(&config))?,
+        security: Security::open(config.security.clone(), path, durability)?,
+        usage: Usage::default(),
         faults: Faults::default(),
         closures: Closures::default(),
+        dir_lock: data_dir.lock(),
         storage_failure: Mutex::default(),
         config,
     };
+    node.groups.adopt(node.offsets.known_groups());
+    node.transactions.finish_prepared(&node);
     Ok((data_dir, node))
-}
-
-fn bind_failed(addr: SocketAddr, source: io::Error) -> BrokerError {
-    match source.kind() {
-        io::ErrorKind::AddrInUse => BrokerErrorKind::PortTaken { addr }.into(),
-        _ => BrokerErrorKind::Io { what: format!("listening on {addr}"), source }.into(),
-    }
 }

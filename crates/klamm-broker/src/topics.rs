@@ -6,17 +6,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
-use klamm_kafka::{ErrorCode, check_topic_name, topic_names_collide};
+use klamm_kafka::{ErrorCode, topic_names_collide};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::disk::Disk;
 use crate::error::{BrokerError, Refusal};
 use crate::journal::{Durability, Journal};
 use crate::log::{PartitionLog, remove_dir};
 use crate::settings::{self, BrokerSettings, LogSettings, Values};
 use crate::sync::{lock, read, write};
+use crate::topic_name;
 
 /// Producer ids that one journal entry sets aside.
 const PRODUCER_ID_BLOCK: i64 = 1_000;
@@ -74,7 +77,6 @@ enum Entry {
     BrokerValues { values: Values },
     LogStart { topic: String, partition: usize, offset: i64 },
     ProducerIds { next: i64 },
-    TransactionalId { name: String, producer: i64, epoch: i16 },
 }
 
 /// The state that the journal's entries add up to.
@@ -84,8 +86,6 @@ struct Recorded {
     broker_defaults: Values,
     broker_values: Values,
     next_producer_id: i64,
-    /// Producer id and epoch of each transactional id.
-    transactional: BTreeMap<String, (i64, i16)>,
 }
 
 #[derive(Debug)]
@@ -118,9 +118,6 @@ impl Recorded {
                 }
             }
             Entry::ProducerIds { next } => self.next_producer_id = next,
-            Entry::TransactionalId { name, producer, epoch } => {
-                self.transactional.insert(name, (producer, epoch));
-            }
         }
     }
 
@@ -145,11 +142,7 @@ impl Recorded {
             });
             std::iter::once(created).chain(starts)
         });
-        let transactional = self
-            .transactional
-            .iter()
-            .map(|(name, &(producer, epoch))| Entry::TransactionalId { name: name.clone(), producer, epoch });
-        broker.into_iter().chain(topics).chain(transactional)
+        broker.into_iter().chain(topics)
     }
 }
 
@@ -161,12 +154,16 @@ pub(crate) struct Topics {
     by_id: RwLock<HashMap<Uuid, Arc<Topic>>>,
     broker: RwLock<BrokerSettings>,
     ledger: Mutex<Ledger>,
+    /// Grows with each change of topics or numbers of partitions.
+    version: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Ledger {
     journal: Journal,
     recorded: Recorded,
+    /// Entries that were read at the start or written since: a counter that grows with every change.
+    changes: i64,
     /// Ids below `recorded.next_producer_id` that have not been handed out.
     next_producer_id: i64,
 }
@@ -175,6 +172,7 @@ impl Ledger {
     fn record(&mut self, entry: Entry) -> io::Result<()> {
         self.journal.append(&entry)?;
         self.recorded.apply(entry);
+        self.changes += 1;
         if self.journal.wants_rewrite() {
             self.journal.rewrite(self.recorded.entries())?;
         }
@@ -201,7 +199,11 @@ impl Topics {
         now_ms: i64,
     ) -> Result<Self, BrokerError> {
         let mut recorded = Recorded::default();
-        let journal = Journal::open(&data_dir.join("metadata.journal"), durability, |e| recorded.apply(e))?;
+        let mut changes = 0;
+        let journal = Journal::open(&data_dir.join("metadata.journal"), durability, |e| {
+            recorded.apply(e);
+            changes += 1;
+        })?;
         broker.dynamic_default.clone_from(&recorded.broker_defaults);
         broker.dynamic_node.clone_from(&recorded.broker_values);
         remove_leftovers(data_dir, &recorded).map_err(|e| BrokerError::io("cleaning", data_dir, e))?;
@@ -227,7 +229,8 @@ impl Topics {
             by_name: RwLock::new(by_name),
             by_id: RwLock::new(by_id),
             broker: RwLock::new(broker),
-            ledger: Mutex::new(Ledger { journal, recorded, next_producer_id }),
+            ledger: Mutex::new(Ledger { journal, recorded, changes, next_producer_id }),
+            version: AtomicU64::new(1),
         })
     }
 
@@ -243,15 +246,35 @@ impl Topics {
         read(&self.by_name).values().cloned().collect()
     }
 
+    /// A number that grows with each change of topics or numbers of partitions.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+
+    /// A number that is in force for this broker.
+    pub fn broker_number(&self, name: &str) -> Option<i64> {
+        read(&self.broker).number(name)
+    }
+
+    /// From now on records and changes fail while `disk` is full.
+    pub fn attach(&self, disk: &Disk) {
+        lock(&self.ledger).journal.attach(disk);
+        let mut broker = write(&self.broker);
+        broker.disk = disk.clone();
+        for topic in self.all() {
+            let mut state = write(&topic.state);
+            state.settings = Arc::new(broker.log_settings(&state.values));
+        }
+    }
+
     /// The broker's settings as they are now.
     pub fn broker_settings(&self) -> BrokerSettings {
         read(&self.broker).clone()
     }
 
-    /// Checks what [`Topics::create`] would check, and changes nothing.
-    pub fn check_create(&self, name: &str, partitions: usize, values: &Values) -> Result<(), Refusal> {
-        check_topic_name(name)
-            .map_err(|error| Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+    /// Checks that a topic of this name may be created.
+    pub fn check_name(&self, name: &str) -> Result<(), Refusal> {
+        topic_name::check(name)?;
         if self.get(name).is_some() {
             let message = format!("Topic '{name}' already exists.");
             return Err(Refusal::new(ErrorCode::TOPIC_ALREADY_EXISTS, message));
@@ -260,17 +283,14 @@ impl Topics {
             let message = format!("Topic '{name}' collides with existing topic: {other}");
             return Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message));
         }
-        if partitions == 0 {
-            let message = "Number of partitions was set to an invalid non-positive value.";
-            return Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message));
-        }
-        settings::check_topic_values(values)
+        Ok(())
     }
 
     /// Creates a topic. Its partitions have no folder before their first record.
     pub fn create(&self, name: &str, partitions: usize, values: Values) -> Result<Arc<Topic>, Refusal> {
         let mut ledger = lock(&self.ledger);
-        self.check_create(name, partitions, &values)?;
+        self.check_name(name)?;
+        settings::check_topic_values(&values)?;
         let id = Uuid::new_v4();
         let logs = self.open_new(name, 0..partitions)?;
         ledger.record(Entry::Topic { name: name.to_owned(), id, partitions, values: values.clone() })?;
@@ -280,6 +300,7 @@ impl Topics {
         let topic = Arc::new(Topic { name: name.to_owned(), id, state });
         write(&self.by_name).insert(name.to_owned(), topic.clone());
         write(&self.by_id).insert(id, topic.clone());
+        self.version.fetch_add(1, Ordering::SeqCst);
         Ok(topic)
     }
 
@@ -292,6 +313,7 @@ impl Topics {
         ledger.record(Entry::TopicDeleted { name: topic.name.clone() })?;
         write(&self.by_name).remove(&topic.name);
         write(&self.by_id).remove(&topic.id);
+        self.version.fetch_add(1, Ordering::SeqCst);
         for partition in topic.partitions() {
             // What cannot be removed now is removed at the next start, or before the name is used again.
             let _ = partition.delete();
@@ -316,6 +338,7 @@ impl Topics {
         let added = self.open_new(&topic.name, present..total)?;
         ledger.record(Entry::Partitions { name: topic.name.clone(), total })?;
         write(&topic.state).partitions.extend(added);
+        self.version.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -378,26 +401,28 @@ impl Topics {
         Ok(())
     }
 
+    /// How many changes of the metadata are recorded: it grows while the broker runs.
+    pub fn metadata_changes(&self) -> i64 {
+        lock(&self.ledger).changes
+    }
+
+    /// Compacts partitions that want it. A failure of one does not keep the others; the last one is told.
+    pub fn compact(&self, now_ms: i64) -> io::Result<()> {
+        let mut result = Ok(());
+        for topic in self.all() {
+            let settings = topic.settings();
+            for partition in topic.partitions().iter().filter(|_| settings.compact) {
+                if let Err(error) = partition.compact(&settings, now_ms) {
+                    result = Err(error);
+                }
+            }
+        }
+        result
+    }
+
     /// A producer id that was never handed out before.
     pub fn next_producer_id(&self) -> io::Result<i64> {
         lock(&self.ledger).next_producer_id()
-    }
-
-    /// The producer id and a new epoch of a transactional id: from here on those who hold an earlier epoch are fenced.
-    /// `held` is what the caller believes to be its own (KIP-360); `None` in the answer says that it is not.
-    pub fn next_epoch(&self, name: &str, held: Option<(i64, i16)>) -> io::Result<Option<(i64, i16)>> {
-        let mut ledger = lock(&self.ledger);
-        let known = ledger.recorded.transactional.get(name).copied();
-        if held.is_some_and(|held| known != Some(held)) {
-            return Ok(None);
-        }
-        let (producer, epoch) = match known {
-            // The last epoch is never handed out: a coordinator keeps it to fence with.
-            Some((producer, epoch)) if epoch < i16::MAX - 1 => (producer, epoch + 1),
-            _ => (ledger.next_producer_id()?, 0),
-        };
-        ledger.record(Entry::TransactionalId { name: name.to_owned(), producer, epoch })?;
-        Ok(Some((producer, epoch)))
     }
 
     /// Flushes everything to the disk.

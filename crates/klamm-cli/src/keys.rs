@@ -57,23 +57,19 @@ async fn take(admin: &Admin, topic: &str, records: u64) -> Result<Option<Sampled
         .map(|(partition, start, end)| (partition, wanted(start, end), end))
         .collect();
     let mut sample = KeySample::new(i32::try_from(starts.len()).unwrap_or(i32::MAX));
-    for (partition, mut from, end) in ranges.iter().copied() {
-        while from < end {
-            let mut each = |record: klamm_wire::batch::RecordView<'_>| sample.take(partition, record.key);
-            from = admin.read_committed(topic, partition, (from, end), FETCH_BYTES, &mut each).await?;
-        }
+    for (partition, from, end) in ranges.iter().copied() {
+        let mut each = |record: klamm_wire::batch::RecordView<'_>| sample.take(partition, record.key);
+        admin.read_committed(topic, partition, (from, end), FETCH_BYTES, &mut each).await?;
     }
     let Some(hottest) = sample.hottest().map(<[u8]>::to_vec) else { return Ok(None) };
     // What is inside the most used key can be looked at only once it is known which one that is.
-    for (partition, mut from, end) in ranges {
-        while from < end {
-            let mut each = |record: klamm_wire::batch::RecordView<'_>| {
-                if let Some(value) = record.value.filter(|_| record.key == Some(&hottest)) {
-                    sample.look_inside(value);
-                }
-            };
-            from = admin.read_committed(topic, partition, (from, end), FETCH_BYTES, &mut each).await?;
-        }
+    for (partition, from, end) in ranges {
+        let mut each = |record: klamm_wire::batch::RecordView<'_>| {
+            if let Some(value) = record.value.filter(|_| record.key == Some(&hottest)) {
+                sample.look_inside(value);
+            }
+        };
+        admin.read_committed(topic, partition, (from, end), FETCH_BYTES, &mut each).await?;
     }
     Ok(sample.found())
 }
@@ -81,7 +77,7 @@ async fn take(admin: &Admin, topic: &str, records: u64) -> Result<Option<Sampled
 /// What was found, as a person reads it.
 pub fn text(topic: &str, found: Option<&SampledKeys>) -> String {
     let Some(found) = found else { return format!("keys      {topic}: no record has a key\n") };
-    let share = format!("{}.{:03}%", found.hottest_thousandths / 1_000, found.hottest_thousandths % 1_000);
+    let share = found.hottest_share();
     let SampledKeys { records, unkeyed, misplaced, distinct, hottest, .. } = found;
     let mut text = format!(
         "keys      {topic}: the newest {records} records have about {distinct} keys; {hottest:?} is in {share} of them\n"

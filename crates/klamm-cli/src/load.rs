@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use klamm_contract::Profile;
 use klamm_plan::spec::{self, ClusterSpec, SecretRef, SecuritySpec, SpecSet};
 use klamm_plan::{Diagnostic, Plan, PlanOptions};
-use klamm_wire::{ClientCertificate, Mechanism, Sasl, Security, Tls};
+use klamm_wire::{ClientCertificate, Sasl, Security, Tls};
 
 use crate::args::{ProfileArg, SpecArgs};
 use crate::failure::Failure;
@@ -82,6 +82,17 @@ impl Loaded {
         klamm_plan::plan(&self.set, &options).map_err(|wrong| refused(&wrong, &self.sources))
     }
 
+    /// The profile that was asked for, else that of the environment or of the specs.
+    pub fn profile(&self) -> Profile {
+        let of = |spec: &spec::Spec| {
+            let asked = self.environment.as_ref();
+            let here = spec.environments.iter().find(|place| Some(&place.name.value) == asked);
+            here.and_then(|place| place.profile).unwrap_or(spec.profile)
+        };
+        let dev = self.set.specs().iter().any(|spec| of(spec) == Profile::Dev);
+        self.profile.unwrap_or(if dev { Profile::Dev } else { Profile::Prod })
+    }
+
     /// Names of the topics that the specs own.
     pub fn topics(&self) -> Vec<String> {
         self.set.specs().iter().flat_map(|spec| &spec.topics).map(|topic| topic.name.value.clone()).collect()
@@ -104,6 +115,15 @@ impl Loaded {
             Some(cluster) => security(&cluster.security, &self.folder),
             None => Ok(Security::default()),
         }
+    }
+
+    /// Addresses and security of the cluster to which the spec's data is replicated.
+    pub fn second(&self) -> Result<Option<(Vec<String>, Security)>, Failure> {
+        let mut recoveries = self.set.specs().iter().filter_map(|spec| spec.recovery.as_ref());
+        let Some(recovery) = recoveries.find(|recovery| !recovery.to.bootstrap.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(Some((recovery.to.bootstrap.clone(), security(&recovery.to.security, &self.folder)?)))
     }
 
     fn check_environment(&self) -> Result<(), Failure> {
@@ -196,11 +216,7 @@ fn security(spec: &SecuritySpec, folder: &Path) -> Result<Security, Failure> {
     let sasl = match &spec.sasl {
         None => None,
         Some(sasl) => Some(Sasl {
-            mechanism: match sasl.mechanism {
-                spec::Mechanism::Plain => Mechanism::Plain,
-                spec::Mechanism::ScramSha256 => Mechanism::ScramSha256,
-                spec::Mechanism::ScramSha512 => Mechanism::ScramSha512,
-            },
+            mechanism: sasl.mechanism,
             username: sasl.username.clone(),
             password: secret(&sasl.password, folder)?,
         }),

@@ -4,6 +4,7 @@ mod acl;
 mod apply;
 mod args;
 mod ask;
+mod audit;
 mod bench;
 mod broker;
 mod connect;
@@ -26,7 +27,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{AclCommand, BenchCommand, BrokerArgs, BrokerCommand, Cli, Command, SpecCommand};
+use crate::args::{
+    AclCommand, BenchCommand, BrokerArgs, BrokerCommand, Cli, Command, SpecCommand, TxnCommand,
+};
 use crate::failure::{Exit, Failure, Json, Outcome};
 
 /// What background work gets at the end.
@@ -60,6 +63,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Journal(args) => in_runtime(journal::run(&args)),
         Command::Bench { what: BenchCommand::Partition(args) } => in_runtime(bench::partition(&args)),
         Command::Acl { what: AclCommand::Simulate(args) } => in_runtime(acl::simulate_and_print(&args)),
+        Command::Audit(args) => in_runtime(audit::run(&args)),
+        Command::Explain(args) => audit::explain(&args),
+        Command::Txn { what } => in_runtime(audit::txn(&what)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::CanStop(args) => in_runtime(maintenance::can_stop(&args)),
         Command::Keys(args) => in_runtime(keys::run(&args)),
@@ -106,6 +112,10 @@ impl Cli {
             Command::Up(args) => args.output,
             Command::Bench { what: BenchCommand::Partition(args) } => args.output,
             Command::Acl { what: AclCommand::Simulate(args) } => args.output,
+            Command::Audit(args) => args.report.output,
+            Command::Txn {
+                what: TxnCommand::FindHanging { output, .. } | TxnCommand::Abort { output, .. },
+            } => *output,
             Command::Doctor(args) => args.output,
             Command::Plan(args) => args.look.output,
             Command::Apply(args) => args.change.output,
@@ -113,6 +123,9 @@ impl Cli {
             Command::Repartition(args) => args.change.output,
             Command::Journal(args) => args.output,
             Command::CanStop(args) => args.output,
+            Command::Broker(BrokerArgs { command: None, json, .. }) => {
+                return if *json { Json::Yes } else { Json::No };
+            }
             Command::Broker(BrokerArgs { command: Some(command), .. }) => match command {
                 BrokerCommand::Drain { how, .. } | BrokerCommand::Replace { how, .. } => how.change.output,
                 BrokerCommand::RestartOrder { output, .. } => *output,

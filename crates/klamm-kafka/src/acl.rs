@@ -140,6 +140,38 @@ impl fmt::Display for Acl {
     }
 }
 
+impl ResourceType {
+    /// The operations that rules about a resource of this type know (`AclEntry.supportedOperations`).
+    pub const fn operations(self) -> &'static [Operation] {
+        use Operation as O;
+        match self {
+            ResourceType::Topic => &[
+                O::Read,
+                O::Write,
+                O::Create,
+                O::Delete,
+                O::Alter,
+                O::Describe,
+                O::DescribeConfigs,
+                O::AlterConfigs,
+            ],
+            ResourceType::Group => &[O::Read, O::Delete, O::Describe, O::DescribeConfigs, O::AlterConfigs],
+            ResourceType::Cluster => &[
+                O::Create,
+                O::Alter,
+                O::Describe,
+                O::ClusterAction,
+                O::DescribeConfigs,
+                O::AlterConfigs,
+                O::IdempotentWrite,
+            ],
+            ResourceType::TransactionalId => &[O::Write, O::Describe, O::TwoPhaseCommit],
+            ResourceType::DelegationToken => &[O::Describe],
+            ResourceType::User => &[O::CreateTokens, O::DescribeTokens],
+        }
+    }
+}
+
 impl Acl {
     /// It is about the resource of this type and name.
     pub fn covers(&self, resource_type: ResourceType, name: &str) -> bool {
@@ -158,15 +190,15 @@ impl Acl {
 /// May `principal` do `operation`? One rule that denies outweighs all that allow; what no rule allows is denied. READ,
 /// WRITE, DELETE and ALTER imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS; ALL implies every operation.
 /// Super users, and `allow.everyone.if.no.acl.found`, are the caller's to know.
-pub fn allows(
-    acls: &[Acl],
+pub fn allows<'a>(
+    acls: impl IntoIterator<Item = &'a Acl> + Copy,
     principal: &str,
     host: &str,
     operation: Operation,
     resource: (ResourceType, &str),
 ) -> bool {
     let of = |permission: Permission| {
-        acls.iter().filter(move |acl| {
+        acls.into_iter().filter(move |acl| {
             acl.permission == permission && acl.is_for(principal, host) && acl.covers(resource.0, resource.1)
         })
     };

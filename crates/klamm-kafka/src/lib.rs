@@ -8,6 +8,7 @@ mod broker_configs;
 mod client_configs;
 mod errors;
 mod murmur2;
+mod sasl;
 mod topic;
 mod topic_configs;
 mod version;
@@ -20,6 +21,7 @@ pub use client_configs::{
 };
 pub use errors::{ERRORS, ErrorClass, ErrorCode, ErrorInfo};
 pub use murmur2::{murmur2, partition_for_key};
+pub use sasl::{Mechanism, UnknownMechanism};
 pub use topic::{
     MAX_TOPIC_NAME, TopicNameError, check_topic_name, in_sync_floor, metric_name, topic_names_collide,
 };

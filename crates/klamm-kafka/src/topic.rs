@@ -67,8 +67,7 @@ pub fn metric_name(topic: &str) -> String {
 /// Do two different names collide? Kafka's metric names turn `.` into `_`, so it refuses the second of
 /// `orders.events` and `orders_events`.
 pub fn topic_names_collide(one: &str, other: &str) -> bool {
-    let same = |a: u8, b: u8| a == b || (matches!(a, b'.' | b'_') && matches!(b, b'.' | b'_'));
-    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| same(a, b))
+    metric_name(one) == metric_name(other)
 }
 
 /// The floor that the broker enforces: `min(min.insync.replicas, replication factor)` (KAFKA-15583).

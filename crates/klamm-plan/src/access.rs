@@ -27,6 +27,12 @@ pub struct AccessPlan {
     pub consumer_byte_rate: Option<u64>,
 }
 
+/// The user that a principal names (`User:orders` is orders): quotas and passwords are the user's, not the principal's.
+/// Kafka's own authorizer knows no other kind of principal.
+pub fn user_of(principal: &str) -> &str {
+    principal.strip_prefix("User:").unwrap_or(principal)
+}
+
 /// A user that the brokers are to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserPlan {
@@ -118,7 +124,7 @@ pub(crate) fn access(spec: &Spec) -> AccessPlan {
         service: spec.service.value.clone(),
         principal: spec.principal.clone(),
         user: spec.user.as_ref().map(|user| UserPlan {
-            name: spec.principal.strip_prefix("User:").unwrap_or(&spec.principal).to_owned(),
+            name: user_of(&spec.principal).to_owned(),
             mechanism: user.mechanism,
             password: user.password.within(Path::new(&spec.file).parent().unwrap_or(Path::new(""))),
         }),

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_contract::facts::{ClusterFacts, ConfigFact, ConfigSource};
-use klamm_kafka::{Acl, Operation, Permission, ResourceType, UpdateMode, allows, update_mode};
+use klamm_kafka::{Acl, Permission, ResourceType, UpdateMode, allows, update_mode};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Mechanism;
 use crate::{AccessPlan, Change, ChangeKind, Grant, Plan, Risk, UserPlan};
+use klamm_kafka::Mechanism;
 
 /// Who may do what on a live cluster, and how fast.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -160,7 +160,7 @@ pub fn simulate(plan: &Plan, live: &[Acl]) -> Vec<Answer> {
     for principal in principals {
         for resource in &resources {
             let may = |acls: &[Acl]| -> Vec<String> {
-                let operations = operations(resource.0).iter().copied();
+                let operations = resource.0.operations().iter().copied();
                 let allowed =
                     operations.filter(|operation| allows(acls, principal, "*", *operation, *resource));
                 allowed.map(|operation| operation.to_string()).collect()
@@ -175,27 +175,10 @@ pub fn simulate(plan: &Plan, live: &[Acl]) -> Vec<Answer> {
     answers
 }
 
-fn operations(kind: ResourceType) -> &'static [Operation] {
-    use Operation as O;
-    match kind {
-        ResourceType::Topic => &[
-            O::Read,
-            O::Write,
-            O::Create,
-            O::Delete,
-            O::Alter,
-            O::Describe,
-            O::DescribeConfigs,
-            O::AlterConfigs,
-        ],
-        ResourceType::Group => &[O::Read, O::Describe, O::Delete],
-        ResourceType::TransactionalId => &[O::Write, O::Describe],
-        _ => &[O::Create, O::Alter, O::Describe, O::AlterConfigs],
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use klamm_kafka::Operation;
+
     use super::*;
     use crate::spec::{SpecSet, parse};
     use crate::{PlanOptions, plan};

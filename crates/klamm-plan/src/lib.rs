@@ -30,7 +30,7 @@ mod survival;
 mod text;
 mod upgrade;
 
-pub use access::{AccessPlan, Grant, UserPlan};
+pub use access::{AccessPlan, Grant, UserPlan, user_of};
 pub use capacity::{Capacity, Figure, Sensitivity};
 pub use compare::{Comparison, FigureChange, PlanChange, compare};
 pub use diagnostic::{Diagnostic, Place, Span};
@@ -41,7 +41,7 @@ pub use layers::{
 pub use plan::{ClusterPlan, ConsumerPlan, Known, Plan, PlanOptions, StreamsPlan, TopicPlan};
 pub use planner::plan;
 pub use recovery::RecoveryPlan;
-pub use sample::{KeySample, SampledKeys};
+pub use sample::{KeySample, SampledKeys, chao};
 pub use settings::Setting;
 pub use sizing::{Disk, Need, Sizing};
 pub use spec::json_schema;

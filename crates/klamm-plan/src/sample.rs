@@ -123,16 +123,20 @@ impl KeySample {
 }
 
 /// Chao's lower bound of the number of classes, from those seen once and twice; in the form that needs none seen twice.
-fn chao(seen: u64, once: u64, twice: u64) -> u64 {
+pub fn chao(seen: u64, once: u64, twice: u64) -> u64 {
     let unseen = u128::from(once) * u128::from(once.saturating_sub(1)) / (2 * (u128::from(twice) + 1));
     seen.saturating_add(u64::try_from(unseen).unwrap_or(u64::MAX))
 }
 
 impl SampledKeys {
+    /// The share of the most used key, as a percentage.
+    pub fn hottest_share(&self) -> String {
+        format!("{}.{:03}%", self.hottest_thousandths / 1_000, self.hottest_thousandths % 1_000)
+    }
+
     /// The fields of `keys:` that say the same in a spec.
     pub fn yaml(&self) -> String {
-        let mut text =
-            format!("keys: {{ distinct: {}, hottest: {}", self.distinct, percent(self.hottest_thousandths));
+        let mut text = format!("keys: {{ distinct: {}, hottest: {}", self.distinct, self.hottest_share());
         if let Some((field, values)) = &self.within {
             text.push_str(&format!(", within: {}, within_distinct: {values}", crate::text::quoted(field)));
         }
@@ -146,15 +150,10 @@ impl SampledKeys {
         let keys = topic.keys.get_or_insert(none);
         let count = |count: u64| Count::parse(&count.to_string()).ok();
         keys.distinct = keys.distinct.take().or_else(|| count(self.distinct));
-        keys.hottest =
-            keys.hottest.take().or_else(|| Percent::parse(&percent(self.hottest_thousandths)).ok());
+        keys.hottest = keys.hottest.take().or_else(|| Percent::parse(&self.hottest_share()).ok());
         let within = self.within.as_ref().map(|(field, values)| (field.clone(), count(*values)));
         keys.within = keys.within.take().or(within);
     }
-}
-
-fn percent(thousandths: u64) -> String {
-    format!("{}.{:03}%", thousandths / 1_000, thousandths % 1_000)
 }
 
 #[cfg(test)]

@@ -164,7 +164,8 @@ mod on_real_kafka {
             (unprocessed == 0).then_some(()).ok_or_else(|| format!("{unprocessed} are not"))
         })
         .await?;
-        ensure!(consumer.stop(RECOVERY).await.is_clean());
+        let report = consumer.stop(RECOVERY).await;
+        ensure!(report.is_clean(), "{report:?}");
         let verdict = judge.verdict(&cluster, &stage.topic).await?;
         assert_held(&verdict);
         ensure!(verdict.failed == 0 && verdict.acknowledged >= acknowledged, "{verdict}");

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use klamm_kafka::Mechanism;
+
 use crate::protocol::messages::ApiKey;
-use crate::security::Mechanism;
 
 /// A failure on the connection to one address.
 #[derive(Debug, Clone)]

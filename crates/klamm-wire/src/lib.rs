@@ -7,10 +7,14 @@ pub mod frame;
 pub mod sasl;
 mod security;
 mod tls;
+mod tls_server;
 
-pub use conn::{ApiRanges, CallOptions, ConnectOptions, Connection, ask_for_sasl};
+pub use conn::{ApiRanges, CallOptions, ConnectOptions, Connection, ask_for_sasl, peer_certificates};
 pub use error::{Api, CertificateFault, Effect, WireError, WireErrorKind};
-pub use security::{ClientCertificate, Mechanism, Sasl, Security, Tls, UnknownMechanism};
+pub use klamm_kafka::Mechanism;
+pub use security::{ClientCertificate, Sasl, Security, Tls};
+pub use tls::{authorities, crypto_provider};
+pub use tls_server::{ClientAuth, ServerStream, ServerTls, TlsAcceptor, peer_certificate};
 
 /// The generated protocol codec. This crate owns the dependency; `broker` and `admin` take it from here.
 pub use kafka_protocol as protocol;

@@ -1,15 +1,17 @@
 //! TLS of the connecting side: rustls with the ring provider, host names always verified.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{CertificateFault, WireErrorKind};
-use crate::security::Tls;
+use crate::security::{ClientCertificate, Tls};
 
 /// Reads the PEM files and builds the client's configuration. Blocks on files: call it off the reactor.
 pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, WireErrorKind> {
@@ -26,7 +28,101 @@ pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, WireErrorKin
         .with_safe_default_protocol_versions()
         .map_err(|error| fault(format!("TLS cannot be set up: {error}")))?
         .with_webpki_verifier(verifier);
-    let config = match &tls.client {
+    with_client(builder, tls.client.as_ref())
+}
+
+/// The cryptography that all TLS of klamm uses, for other clients that are built on rustls.
+pub fn crypto_provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Certificates (DER) of the authorities that are trusted: those in the PEM file, or the operating system's. For other TLS
+/// clients than this crate's. Blocks on files.
+///
+/// # Errors
+/// When the file cannot be read, or there are none.
+pub fn authorities(ca_pem: Option<&Path>) -> Result<Vec<Vec<u8>>, WireErrorKind> {
+    let found = match ca_pem {
+        Some(path) => certificates(path)?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    match found.is_empty() {
+        true => Err(fault("the operating system has no certificate authorities".to_owned())),
+        false => Ok(found.into_iter().map(|certificate| certificate.to_vec()).collect()),
+    }
+}
+
+/// A configuration that verifies nothing and remembers what it was shown: for looking at certificates, never for data.
+pub(crate) fn looking_config(
+    client: Option<&ClientCertificate>,
+) -> Result<(Arc<ClientConfig>, Arc<Onlooker>), WireErrorKind> {
+    let provider = crypto_provider();
+    let seen = Arc::new(Onlooker { provider: Arc::clone(&provider), chain: Mutex::default() });
+    let verifier: Arc<dyn ServerCertVerifier> = seen.clone();
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| fault(format!("TLS cannot be set up: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    Ok((with_client(builder, client)?, seen))
+}
+
+/// Takes every certificate, and keeps it.
+#[derive(Debug)]
+pub(crate) struct Onlooker {
+    provider: Arc<CryptoProvider>,
+    chain: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Onlooker {
+    /// What was shown, the listener's own certificate first.
+    pub(crate) fn take(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut *self.chain.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ServerCertVerifier for Onlooker {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let chain = std::iter::once(own).chain(others).map(|certificate| certificate.to_vec()).collect();
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn with_client(
+    builder: rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>,
+    client: Option<&ClientCertificate>,
+) -> Result<Arc<ClientConfig>, WireErrorKind> {
+    let config = match client {
         None => builder.with_no_client_auth(),
         Some(client) => {
             let chain = certificates(&client.chain_pem)?;
@@ -69,7 +165,7 @@ pub(crate) fn sort(error: &rustls::Error) -> WireErrorKind {
     WireErrorKind::CertificateRejected { fault, message }
 }
 
-fn roots_of(path: &Path) -> Result<RootCertStore, WireErrorKind> {
+pub(crate) fn roots_of(path: &Path) -> Result<RootCertStore, WireErrorKind> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots
@@ -79,7 +175,7 @@ fn roots_of(path: &Path) -> Result<RootCertStore, WireErrorKind> {
     Ok(roots)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, WireErrorKind> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, WireErrorKind> {
     let found = CertificateDer::pem_file_iter(path)
         .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>())
         .map_err(|error| unreadable("certificates", path, &error))?;
@@ -100,10 +196,10 @@ fn native_roots() -> Result<RootCertStore, WireErrorKind> {
     Ok(roots)
 }
 
-fn unreadable(what: &str, path: &Path, error: &rustls::pki_types::pem::Error) -> WireErrorKind {
+pub(crate) fn unreadable(what: &str, path: &Path, error: &rustls::pki_types::pem::Error) -> WireErrorKind {
     fault(format!("{}: {what} cannot be read: {error}", path.display()))
 }
 
-fn fault(message: String) -> WireErrorKind {
+pub(crate) fn fault(message: String) -> WireErrorKind {
     WireErrorKind::Security { message }
 }

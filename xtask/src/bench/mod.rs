@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: ours beside Java's on the same machine and cluster, interleaved; only the ratio counts.
 
+mod audit;
 mod load;
 mod many;
 mod plan;
@@ -31,6 +32,10 @@ enum What {
     Many(Rounds),
     /// A spec of a thousand topics planned, beside PyYAML loading the same file
     Plan(Rounds),
+    /// A cluster of 10,000 partitions audited, beside Java's Admin that asks for the same and judges nothing
+    Audit(Rounds),
+    /// A million lines of code audited, beside Semgrep with one rule
+    AuditCode(Rounds),
     /// All of them
     All,
 }
@@ -84,6 +89,8 @@ pub fn run(root: &Path, command: Command) -> Result<()> {
         What::Consume(load) => load::consume(root, &load),
         What::BrokerStart(rounds) => start::broker_start(root, rounds.rounds),
         What::Plan(rounds) => plan::plan(root, rounds.rounds),
+        What::Audit(rounds) => audit::cluster(root, rounds.rounds),
+        What::AuditCode(rounds) => audit::code(root, rounds.rounds),
         What::Many(rounds) => many::many(root, rounds.rounds),
         What::All => {
             start::broker_start(root, 5)?;
@@ -93,7 +100,9 @@ pub fn run(root: &Path, command: Command) -> Result<()> {
             load::produce(root, &Load { records: 300_000, size: 1000, ..Load::default() })?;
             load::consume(root, &Load::default())?;
             many::many(root, 5)?;
-            plan::plan(root, 5)
+            plan::plan(root, 5)?;
+            audit::cluster(root, 5)?;
+            audit::code(root, 5)
         }
     }
 }

@@ -10,7 +10,7 @@ use super::jars::Jars;
 use super::state::{self, Listener};
 use super::{Controller, Kafka, KafkaOptions, Lifetime, Listeners, RELEASES, VERSION, properties};
 use crate::clients::Clients;
-use crate::paths;
+use crate::{matrix, paths};
 
 /// Real Kafka on loopback.
 #[derive(Debug, Args)]
@@ -123,6 +123,7 @@ fn fetch() -> Result<()> {
     }
     Jars::ensure_strimzi()?;
     Clients::ensure(&paths::root())?;
+    matrix::clients::fetch(&paths::root())?;
     println!("{}", Jars::ensure(VERSION)?.libs.display());
     Ok(())
 }

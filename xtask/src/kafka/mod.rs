@@ -11,11 +11,12 @@ pub mod process;
 pub mod properties;
 pub mod raw;
 pub mod state;
+pub mod tools;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -287,6 +288,26 @@ impl Kafka {
         }
     }
 
+    /// Adds settings to the properties of a node that does not run; the last of a name wins.
+    pub fn configure(&self, id: i32, settings: &[(&str, &str)]) -> Result<()> {
+        ensure!(self.process(id).is_err(), "node {id} runs: its file is read when it starts");
+        let file = node_dir(&self.dir, id).join("server.properties");
+        let mut text = fs::read_to_string(&file)?;
+        settings.iter().for_each(|(name, value)| text.push_str(&format!("{name}={value}\n")));
+        Ok(fs::write(file, text)?)
+    }
+
+    /// Starts a node that does not run with its wall clock so many seconds ahead; its monotonic clock stays as it is.
+    pub fn start_node_ahead(&self, id: i32, seconds: i64) -> Result<()> {
+        ensure!(self.process(id).is_err(), "node {id} runs already");
+        let library = faketime()?;
+        self.launch_with(id, |command| {
+            command.env("LD_PRELOAD", &library).env("FAKETIME", format!("{seconds:+}s"));
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_RESET", "1");
+        })?;
+        self.wait_for(id, &[id])
+    }
+
     /// Ends every node at once and removes the folder. The data is not worth an orderly shutdown.
     pub fn down(mut self) -> Result<()> {
         self.lifetime = Lifetime::Detached;
@@ -326,11 +347,16 @@ impl Kafka {
 
     /// Starts a node and does not wait for anything.
     pub fn launch(&self, id: i32) -> Result<()> {
+        self.launch_with(id, |_| {})
+    }
+
+    fn launch_with(&self, id: i32, prepare: impl FnOnce(&mut Command)) -> Result<()> {
         let dir = node_dir(&self.dir, id);
         let mut arguments = self.jvm.arguments().to_vec();
         arguments.extend(LOGGING);
         let mut command = self.jars.java(&arguments);
         command.arg("kafka.Kafka").current_dir(&dir).arg(dir.join("server.properties"));
+        prepare(&mut command);
         let child = spawn_logged(&mut command, &dir.join("log"))?;
         let pid = i32::try_from(child.id())?;
         self.children().insert(id, child);
@@ -426,6 +452,14 @@ impl Drop for Kafka {
             let _status_does_not_matter = guard.wait();
         }
     }
+}
+
+/// The library that shifts clocks (Debian's package `libfaketime`).
+fn faketime() -> Result<PathBuf> {
+    let all = fs::read_dir("/usr/lib").context("no /usr/lib")?;
+    let folders = all.filter_map(|entry| Some(entry.ok()?.path().join("faketime/libfaketimeMT.so.1")));
+    let found = folders.into_iter().find(|library| library.is_file());
+    found.context("libfaketime is missing\nhint: apt-get install libfaketime")
 }
 
 fn folder_name(options: &KafkaOptions) -> String {

@@ -4,7 +4,8 @@ use super::Finding;
 use super::source::Source;
 
 /// Crates that take values and return values: no IO, clock, randomness, threads or async.
-pub const PURE_CRATES: [&str; 4] = ["klamm-kafka", "klamm-contract", "klamm-plan", "klamm-track"];
+pub const PURE_CRATES: [&str; 6] =
+    ["klamm-kafka", "klamm-contract", "klamm-plan", "klamm-track", "klamm-rules", "klamm-code"];
 
 const IMPURE_MODULES: [&str; 6] = ["env", "fs", "io", "net", "process", "thread"];
 const IMPURE_WORDS: [&str; 7] = ["tokio", "async", "Instant", "SystemTime", "println!", "eprintln!", "rand"];

@@ -11,10 +11,13 @@ use super::Finding;
 use super::ratchet::Ratchet;
 
 /// Which crate may use which, `klamm-` left out. Tests may also use the testkit and what they test against.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("klamm-kafka", &[]),
     ("klamm-contract", &["kafka"]),
     ("klamm-plan", &["kafka", "contract"]),
+    ("klamm-rules", &["kafka", "contract", "plan"]),
+    ("klamm-code", &["rules"]),
+    ("klamm-evidence", &["rules", "code", "kafka", "contract", "plan", "wire", "admin"]),
     ("klamm-track", &[]),
     ("klamm-wire", &["kafka"]),
     ("klamm-broker", &["kafka", "wire"]),
@@ -25,7 +28,10 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("klamm", &["kafka", "contract", "admin", "client", "runtime", "broker"]),
     (
         "klamm-cli",
-        &["kafka", "contract", "plan", "track", "wire", "broker", "admin", "apply", "client", "runtime"],
+        &[
+            "kafka", "contract", "plan", "rules", "evidence", "track", "wire", "broker", "admin", "apply",
+            "client", "runtime",
+        ],
     ),
     ("klamm-testkit", &["broker", "wire", "admin", "track", "contract", "kafka", "xtask"]),
     ("xtask", &[]),

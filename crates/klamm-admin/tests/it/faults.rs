@@ -38,6 +38,24 @@ mod on_embedded {
     }
 
     #[test]
+    fn coordinators_that_do_not_answer_are_no_proof_that_nothing_hangs() -> Result<()> {
+        run(Tier::Embedded, async |cluster| {
+            let admin = admin(&cluster).await?;
+            let name = unique("unseen");
+            admin.create_topics(&[topic(&name)], Mode::Execute).await?;
+            let idle = Duration::from_secs(900);
+            ensure!(admin.find_hanging_transactions(&[], idle).await?.missing.is_empty());
+            for code in [ErrorCode::UNSUPPORTED_VERSION, ErrorCode::CLUSTER_AUTHORIZATION_FAILED] {
+                inject(&cluster, Api::ListTransactions, 1, Fault::Error(code))?;
+                let hanging = admin.find_hanging_transactions(&[], idle).await?;
+                ensure!(hanging.found.is_empty() && hanging.missing.len() == 1, "{hanging:?}");
+                ensure!(hanging.missing[0].contains("coordinates"), "{hanging:?}");
+            }
+            Ok(())
+        })
+    }
+
+    #[test]
     fn lost_connections_are_opened_again_for_calls_that_may_be_repeated() -> Result<()> {
         run(Tier::Embedded, async |cluster| {
             let admin = admin(&cluster).await?;

@@ -170,7 +170,7 @@ impl<'a> Copier<'a> {
         let topic = &self.what.topic;
         let next = self
             .admin
-            .read_committed(topic, partition, range, share, &mut |record| sorted.take(&record))
+            .fetch_committed(topic, partition, range, share, &mut |record| sorted.take(&record))
             .await?;
         let Sorted { batches, failed, .. } = sorted;
         if let Some(failed) = failed {

@@ -19,16 +19,16 @@ use klamm_admin::{Admin, OffsetSpec};
 use klamm_contract::facts::{ConfigSource, TopicFacts};
 use klamm_plan::{Change, ChangeKind, Risk};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
 
 use self::copy::Copier;
 pub use self::origin::{HEADER, Misplaced};
 use self::state::State;
-use crate::apply::{bootstrap, close};
+use crate::apply::{bootstrap, close, created};
 use crate::journal::{Journal, NewRun, Step};
 use crate::make::{Maker, Pending};
 use crate::reassign::Control;
 use crate::receipt::VERSION;
+use crate::settle::{Look, SETTLE, settled};
 use crate::undo::count;
 use crate::{ApplyError, ApplyErrorKind, DataLoss, Receipt};
 
@@ -167,9 +167,13 @@ impl Pair {
         };
         let found = facts.topics.remove(target);
         let has = |facts: &TopicFacts| facts.partitions.len() as u32;
-        if has(&source) == *partitions {
+        // With the same number only misplaced records have somewhere to go.
+        if has(&source) == *partitions && what.misplaced == Misplaced::Refuse {
             let why = format!("{topic} has {partitions} partitions already");
-            return Err(refused(why, "ask for another number"));
+            return Err(refused(
+                why,
+                "ask for another number, or bring misplaced records to their places with `--misplaced copy`",
+            ));
         }
         if let Some(found) = found.as_ref().filter(|found| has(found) != *partitions) {
             let why = format!("{target} exists with {} partitions, not {partitions}", has(found));
@@ -305,9 +309,7 @@ impl Work<'_> {
         let target = std::slice::from_ref(&what.target);
         self.admin.wait_until_ready(target, READY).await?;
         let facts = self.admin.facts(target).await?;
-        for step in &mut steps {
-            step.topic_id = facts.topics.get(&what.target).and_then(|topic| topic.id.clone());
-        }
+        created(&mut steps, &facts);
         Ok(journal.write(&steps).await?)
     }
 
@@ -412,9 +414,10 @@ impl Work<'_> {
         let records = count(self.admin, target).await?;
         self.make(ChangeKind::DeleteTopic { records }, risk, pair, journal, receipt).await?;
         self.admin.delete_group(&state::group(self.what)).await?;
-        while self.admin.list_topics().await?.contains(target) {
-            sleep(crate::apply::SLOWEST_LOOK).await;
-        }
-        Ok(())
+        let gone = || async {
+            let shown = self.admin.list_topics().await?.contains(target);
+            Ok(if shown { Look::Missing(format!("{target} is still listed")) } else { Look::Shown(()) })
+        };
+        settled(SETTLE, gone).await
     }
 }

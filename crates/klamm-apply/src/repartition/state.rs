@@ -51,19 +51,15 @@ impl State {
         let starts = admin.list_offsets(&what.target, OffsetSpec::Earliest).await?;
         let ends = admin.list_offsets(&what.target, OffsetSpec::Latest).await?;
         for ((partition, start), (_, end)) in starts.into_iter().zip(ends) {
-            let mut from = known(&what.target, partition).unwrap_or(start).max(start);
-            while from < end {
-                let (newest, written) = (&mut state.newest, &mut state.written);
-                let mut each = |record: klamm_wire::batch::RecordView<'_>| match Origin::of(&record) {
-                    Some(origin) => {
-                        newest.insert((partition, origin.partition), origin.offset);
-                    }
-                    None => *written += 1,
-                };
-                from = admin
-                    .read_committed(&what.target, partition, (from, end), FETCH_BYTES, &mut each)
-                    .await?;
-            }
+            let from = known(&what.target, partition).unwrap_or(start).max(start);
+            let (newest, written) = (&mut state.newest, &mut state.written);
+            let mut each = |record: klamm_wire::batch::RecordView<'_>| match Origin::of(&record) {
+                Some(origin) => {
+                    newest.insert((partition, origin.partition), origin.offset);
+                }
+                None => *written += 1,
+            };
+            admin.read_committed(&what.target, partition, (from, end), FETCH_BYTES, &mut each).await?;
             state.next.insert(partition, end);
         }
         Ok(state)

@@ -98,7 +98,7 @@ impl Search<'_> {
             };
             from = self
                 .admin
-                .read_committed(self.topic, self.new, (from, until), FETCH_BYTES, &mut each)
+                .fetch_committed(self.topic, self.new, (from, until), FETCH_BYTES, &mut each)
                 .await?;
         }
         Ok(copies)

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use klamm_admin::{Admin, AdminError, OffsetSpec};
 use klamm_contract::facts::ClusterFacts;
 use klamm_plan::{ChangeKind, Risk};
-use tokio::time::{Instant, sleep};
 
 use self::back::{Back, Live};
-use crate::apply::{ApplyOptions, FIRST_LOOK, Journaling, Mode, SETTLE, SLOWEST_LOOK, bootstrap, close};
+use crate::apply::{ApplyOptions, Journaling, Mode, bootstrap, close};
 use crate::journal::{self, Journal, NewRun, Run, RunRecord};
 use crate::layers::access_of;
 use crate::make::{Maker, Pending, with_losses};
 use crate::reassign::Control;
 use crate::receipt::VERSION;
+use crate::settle::{self, Look, SETTLE};
 use crate::{ApplyError, ApplyErrorKind, Receipt};
 
 /// Takes run `id` of the cluster's journal back: topics that it created are deleted, configurations get their former
@@ -130,18 +130,12 @@ async fn look(admin: &Admin, record: &RunRecord) -> Result<Live, AdminError> {
 
 /// Waits until nothing is left to take back.
 async fn settled(admin: &Admin, record: &RunRecord) -> Result<(), ApplyErrorKind> {
-    let deadline = Instant::now() + SETTLE;
-    let mut pause = FIRST_LOOK;
-    loop {
+    let look = || async {
         let back = Back::of(record.steps.values(), &look(admin, record).await?);
-        let Some(missing) = back.changes.first() else { return Ok(()) };
-        if Instant::now() + pause > deadline {
-            let missing = format!("after {SETTLE:?} the cluster does not show: {missing}");
-            return Err(ApplyErrorKind::NotSettled { missing });
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(SLOWEST_LOOK);
-    }
+        let missing = back.changes.first().map(|change| format!("the cluster does not show: {change}"));
+        Ok(missing.map_or(Look::Shown(()), Look::Missing))
+    };
+    settle::settled(SETTLE, look).await
 }
 
 /// Records that a topic holds, as far as offsets tell.

@@ -254,6 +254,8 @@ pub async fn what_would_break_the_order_is_refused_and_a_copy_is_rolled_back(clu
     ensure!(why(&early)?.contains("nothing was copied"), "{early}");
     let same = repartition_standing(&admin, &ask(&topic, OLD as u32)).await.expect_err("as many already");
     ensure!(why(&same)?.contains("has 3 partitions already"), "{same}");
+    let places = Repartition { misplaced: Misplaced::Copy, ..ask(&topic, OLD as u32) };
+    repartition_standing(&admin, &places).await.context("misplaced records have somewhere to go")?;
 
     write(&admin, &topic, 100, &mut dice).await?;
     repartition_copy(&admin, &what, Control::default()).await?;

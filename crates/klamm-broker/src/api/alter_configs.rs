@@ -1,16 +1,18 @@
 //! `AlterConfigs`: the legacy call that replaces everything that is set for a resource.
 
-use klamm_kafka::{ErrorCode, topic_config};
+use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::alter_configs_request::AlterConfigsResource;
 use klamm_wire::protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use klamm_wire::protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
-use super::incremental_alter_configs::unknown;
+use super::incremental_alter_configs::{TWICE, check_keys, check_no_null};
+use super::repeated::repeated;
+use super::rights::Right;
 use super::shape::{BOOL, INT8, Shape, TEXT, structs};
 use super::{Call, Handler, text};
+use crate::config_resource::{self, Target};
 use crate::error::Refusal;
-use crate::node::{ConfigResource, Node};
-use crate::settings::{self, Values};
+use crate::node::Node;
 
 pub(crate) struct AlterConfigs;
 
@@ -23,7 +25,20 @@ impl Handler for AlterConfigs {
 
     async fn handle(call: &Call<'_>, request: AlterConfigsRequest) -> AlterConfigsResponse {
         let validate_only = request.validate_only;
-        respond(request, |resource| replace(call.node, resource, validate_only))
+        let named =
+            |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
+        let twice = repeated(request.resources.iter().map(named));
+        respond(request, |resource| {
+            if twice.contains(&named(resource)) {
+                return Err(Refusal::new(ErrorCode::INVALID_REQUEST, TWICE));
+            }
+            call.check_config(Right::AlterConfigs, resource.resource_type, &resource.resource_name)?;
+            replace(call.node, resource, validate_only)
+        })
+    }
+
+    fn throttled(response: &mut AlterConfigsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(_: &Call<'_>, request: AlterConfigsRequest, error: ErrorCode) -> AlterConfigsResponse {
@@ -32,22 +47,22 @@ impl Handler for AlterConfigs {
 }
 
 fn replace(node: &Node, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
-    let target = node.config_resource(resource.resource_type, &resource.resource_name)?;
-    let mut values = Values::new();
-    for change in &resource.configs {
-        let config = match &target {
-            ConfigResource::Topic(_) => topic_config(&change.name),
-            _ => settings::dynamic_broker_setting(&change.name),
-        };
-        let config = config.ok_or_else(|| unknown(&target, &change.name))?;
-        let value = change.value.as_ref().ok_or_else(|| {
-            let message = format!("Null value not supported for : {}", &*change.name);
-            Refusal::new(ErrorCode::INVALID_REQUEST, message)
-        })?;
-        settings::check_value(config, &change.name, value)?;
-        values.insert(change.name.to_string(), value.to_string());
-    }
-    if validate_only { Ok(()) } else { node.set_config_values(&target, values) }
+    check_keys(resource.configs.iter().map(|config| &config.name))?;
+    let null = resource.configs.iter().filter(|config| config.value.is_none());
+    check_no_null(null.map(|config| &config.name))?;
+    let target = match config_resource::target(resource.resource_type, &resource.resource_name)? {
+        // The levels of loggers came after this call, and are not offered by it.
+        Target::Logger => {
+            let message = format!("Unknown resource type {}", resource.resource_type);
+            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+        }
+        target => target,
+    };
+    let values = resource
+        .configs
+        .iter()
+        .map(|config| (config.name.to_string(), config.value.as_deref().unwrap_or_default().to_owned()));
+    config_resource::set(node, target, values.collect(), validate_only)
 }
 
 fn respond(

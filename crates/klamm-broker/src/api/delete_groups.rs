@@ -4,6 +4,7 @@ use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::delete_groups_response::DeletableGroupResult;
 use klamm_wire::protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
+use super::rights::Right;
 use super::shape::{Shape, TEXT, plain};
 use super::{Call, Handler};
 
@@ -19,18 +20,19 @@ impl Handler for DeleteGroups {
         respond(request, |group| delete(call, group))
     }
 
+    fn throttled(response: &mut DeleteGroupsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
+
     fn refuse(_: &Call<'_>, request: DeleteGroupsRequest, error: ErrorCode) -> DeleteGroupsResponse {
         respond(request, |_| Err(error))
     }
 }
 
 fn delete(call: &Call<'_>, group: &str) -> Result<(), ErrorCode> {
-    let had_members = call.node.groups.delete(group)?;
-    if call.node.offsets.has_group(group) {
-        let removed = call.node.offsets.remove_group(group);
-        return removed.map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE);
-    }
-    if had_members { Ok(()) } else { Err(ErrorCode::GROUP_ID_NOT_FOUND) }
+    call.check_group(Right::Delete, group)?;
+    call.node.groups.delete(group)?;
+    call.node.offsets.remove_group(group).map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }
 
 fn respond(

@@ -7,8 +7,9 @@ use klamm_wire::protocol::messages::delete_records_response::{
 };
 use klamm_wire::protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
+use super::rights::Right;
 use super::shape::{INT32, INT64, Shape, TEXT, structs};
-use super::{Call, Handler};
+use super::{Call, Handler, names};
 
 pub(crate) struct DeleteRecords;
 
@@ -21,9 +22,22 @@ impl Handler for DeleteRecords {
 
     async fn handle(call: &Call<'_>, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
         respond(request, |name, wanted| {
+            call.check_topic(Right::Delete, name)?;
             let topic = call.node.topics.get(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+            let settings = topic.settings();
+            if settings.compact && !settings.delete {
+                return Err(ErrorCode::POLICY_VIOLATION);
+            }
             call.node.topics.delete_records(&topic, wanted.partition_index, wanted.offset)
         })
+    }
+
+    fn throttled(response: &mut DeleteRecordsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
+
+    fn topics(_: &Call<'_>, request: &DeleteRecordsRequest) -> Vec<String> {
+        names(request.topics.iter().map(|topic| &topic.name))
     }
 
     fn refuse(_: &Call<'_>, request: DeleteRecordsRequest, error: ErrorCode) -> DeleteRecordsResponse {

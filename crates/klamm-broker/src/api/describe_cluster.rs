@@ -5,9 +5,8 @@ use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use klamm_wire::protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
-use super::metadata::CLUSTER_OPERATIONS;
 use super::shape::{BOOL, INT8, Shape};
-use super::{Call, Handler, operations, text};
+use super::{Call, Handler, text};
 use crate::node::NODE_ID;
 
 const BROKERS: i8 = 1;
@@ -24,16 +23,21 @@ impl Handler for DescribeCluster {
         if request.endpoint_type != BROKERS {
             return Self::refuse(call, request, ErrorCode::UNSUPPORTED_ENDPOINT_TYPE);
         }
+        let (host, port) = call.advertised();
         let broker = DescribeClusterBroker::default()
             .with_broker_id(BrokerId(NODE_ID))
-            .with_host(text(call.local.ip().to_string()))
-            .with_port(call.local.port().into());
+            .with_host(host)
+            .with_port(port.into());
         let asked = request.include_cluster_authorized_operations;
         DescribeClusterResponse::default()
             .with_cluster_id(text(call.node.cluster_id.as_str()))
             .with_controller_id(BrokerId(NODE_ID))
             .with_brokers(vec![broker])
-            .with_cluster_authorized_operations(operations(asked, CLUSTER_OPERATIONS))
+            .with_cluster_authorized_operations(call.cluster_operations(asked))
+    }
+
+    fn throttled(response: &mut DescribeClusterResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(_: &Call<'_>, _: DescribeClusterRequest, error: ErrorCode) -> DescribeClusterResponse {

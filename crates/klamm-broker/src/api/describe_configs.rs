@@ -1,20 +1,26 @@
-//! `DescribeConfigs` of topics and of this broker, with sources and synonyms (KIP-226).
+//! `DescribeConfigs` of topics, groups and this broker, with sources and synonyms (KIP-226): every setting that Kafka 4.3.1 has, with
+//! Kafka's default where nothing is set, whether or not it has an effect here.
 //!
-//! Of the several broker settings that may stand behind one of a topic (`log.retention.ms`, `.minutes`, `.hours`) only the
-//! first is listed. Documentation texts are not told.
+//! The broker has no loggers whose levels could be told. Documentation texts are not told. Settings of clients'
+//! metrics are not offered.
 
-use klamm_kafka::{ErrorCode, ValueType};
+use std::collections::HashSet;
+
+use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::describe_configs_request::DescribeConfigsResource;
 use klamm_wire::protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use klamm_wire::protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
+use super::rights::Right;
 use super::shape::{BOOL, INT8, Shape, TEXT, plain, structs};
 use super::{Call, Handler, text};
+use crate::config_resource::{self, Described as Resource};
 use crate::error::Refusal;
-use crate::node::{ConfigResource, Node};
+use crate::node::Node;
 use crate::settings::Described;
+use crate::topics::BrokerScope;
 
 /// The first version with the type of a value (KIP-569).
 const TYPES: i16 = 3;
@@ -30,14 +36,23 @@ impl Handler for DescribeConfigs {
 
     async fn handle(call: &Call<'_>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
         let synonyms = request.include_synonyms;
+        let mut seen = HashSet::new();
+        let mut request = request;
+        // A resource that is there twice is answered once: an answer is no larger than what there is.
+        request.resources.retain(|wanted| seen.insert((wanted.resource_type, wanted.resource_name.clone())));
         respond(request, |wanted| {
-            let keys = wanted.configuration_keys.as_ref();
+            let keys = wanted.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
+            call.check_config(Right::DescribeConfigs, wanted.resource_type, &wanted.resource_name)?;
             let all = describe(call.node, wanted)?;
             let asked = all
                 .into_iter()
                 .filter(|described| keys.is_none_or(|keys| keys.iter().any(|key| **key == *described.name)));
             Ok(asked.map(|described| result(&described, synonyms, call.version)).collect())
         })
+    }
+
+    fn throttled(response: &mut DescribeConfigsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(_: &Call<'_>, request: DescribeConfigsRequest, error: ErrorCode) -> DescribeConfigsResponse {
@@ -47,12 +62,14 @@ impl Handler for DescribeConfigs {
 
 fn describe(node: &Node, wanted: &DescribeConfigsResource) -> Result<Vec<Described>, Refusal> {
     let broker = node.topics.broker_settings();
-    match node.config_resource(wanted.resource_type, &wanted.resource_name)? {
-        ConfigResource::Topic(topic) => Ok(broker.describe_topic(&topic.values())),
-        ConfigResource::ThisBroker => Ok(broker.describe()),
+    Ok(match config_resource::described(node, wanted.resource_type, &wanted.resource_name)? {
+        Resource::Topic(topic) => broker.describe_topic(&topic.values()),
+        Resource::Broker(BrokerScope::ThisNode) => broker.describe(),
         // Asked for the defaults of all brokers, Kafka tells only what is set there.
-        ConfigResource::AllBrokers => Ok(broker.describe_dynamic_defaults()),
-    }
+        Resource::Broker(BrokerScope::AllNodes) => broker.describe_dynamic_defaults(),
+        Resource::Logger => Vec::new(),
+        Resource::Group(group) => broker.describe_group(&node.groups.own_values(&group)),
+    })
 }
 
 fn respond(
@@ -72,28 +89,22 @@ fn respond(
 }
 
 fn result(described: &Described, synonyms: bool, version: i16) -> DescribeConfigsResourceResult {
-    let synonyms = described.synonyms.iter().filter(|synonym| synonyms && synonym.value.is_some());
-    let synonyms = synonyms.map(|synonym| {
+    let sensitive = described.setting_type.is_sensitive();
+    let synonyms = described.synonyms.iter().filter(|_| synonyms).map(|synonym| {
         DescribeConfigsSynonym::default()
             .with_name(text(synonym.name))
-            .with_value(synonym.value.as_deref().map(text))
+            .with_value(synonym.value.as_deref().filter(|_| !sensitive).map(text))
             .with_source(synonym.source as i8)
     });
     let result = DescribeConfigsResourceResult::default()
-        .with_name(text(described.name))
-        .with_value(described.value().map(text))
+        .with_name(text(described.name.as_str()))
+        .with_value(described.visible_value().map(text))
         .with_read_only(described.read_only)
         .with_config_source(described.source() as i8)
+        .with_is_sensitive(sensitive)
         .with_synonyms(synonyms.collect());
     if version < TYPES {
         return result;
     }
-    result.with_config_type(match described.value_type {
-        ValueType::Bool => 1,
-        ValueType::Text => 2,
-        ValueType::Int => 3,
-        ValueType::Long => 5,
-        ValueType::Double => 6,
-        ValueType::List => 7,
-    })
+    result.with_config_type(described.setting_type as i8)
 }

@@ -1,14 +1,17 @@
-//! `DescribeGroups` of the classic protocol. A group that nobody knows is `Dead`, and from version 6 an error (KIP-1043).
+//! `DescribeGroups` of the classic protocol. A group that nobody knows, or of the other protocol, is `Dead`, and from
+//! version 6 an error (KIP-1043).
+
+use std::collections::HashSet;
 
 use klamm_kafka::ErrorCode;
+use klamm_kafka::ResourceType;
 use klamm_wire::protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use klamm_wire::protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
+use super::rights::Right;
 use super::shape::{BOOL, Shape, TEXT, plain};
-use super::{Call, Handler, operations, text};
-
-/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS.
-const GROUP_OPERATIONS: &[u8] = &[3, 6, 8, 10, 11];
+use super::{Call, Handler, text};
+use crate::group::Described;
 
 /// The first version with an error for a group that does not exist.
 const GROUP_ID_NOT_FOUND: i16 = 6;
@@ -22,12 +25,25 @@ impl Handler for DescribeGroups {
     const REQUEST: Shape = Shape { flexible: 5, fields: &[plain(&TEXT), BOOL.since(3)] };
 
     async fn handle(call: &Call<'_>, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-        let operations = operations(request.include_authorized_operations, GROUP_OPERATIONS);
-        let groups = request
-            .groups
-            .into_iter()
-            .map(|group| describe(call, &group).with_group_id(group).with_authorized_operations(operations));
+        let asked = request.include_authorized_operations;
+        let mut seen = HashSet::new();
+        // A group that is there twice is answered once: an answer is no larger than what there is.
+        let once = request.groups.into_iter().filter(|group| seen.insert(group.clone()));
+        let groups = once.map(|group| {
+            match call.check_group(Right::Describe, &group) {
+                Ok(()) => {
+                    let operations = call.operations(asked, ResourceType::Group, &group);
+                    describe(call, &group).with_authorized_operations(operations)
+                }
+                Err(error) => DescribedGroup::default().with_error_code(error.code()),
+            }
+            .with_group_id(group)
+        });
         DescribeGroupsResponse::default().with_groups(groups.collect())
+    }
+
+    fn throttled(response: &mut DescribeGroupsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(_: &Call<'_>, request: DescribeGroupsRequest, error: ErrorCode) -> DescribeGroupsResponse {
@@ -36,17 +52,19 @@ impl Handler for DescribeGroups {
     }
 }
 
+fn dead(call: &Call<'_>, why: String) -> DescribedGroup {
+    let dead = DescribedGroup::default().with_group_state(text("Dead"));
+    if call.version < GROUP_ID_NOT_FOUND {
+        return dead;
+    }
+    dead.with_error_code(ErrorCode::GROUP_ID_NOT_FOUND.code()).with_error_message(Some(text(why)))
+}
+
 fn describe(call: &Call<'_>, group: &str) -> DescribedGroup {
-    let Some(description) = call.node.groups.describe(group) else {
-        return match (call.node.offsets.has_group(group), call.version) {
-            // Only offsets were committed, or the broker was restarted.
-            (true, _) => DescribedGroup::default().with_group_state(text("Empty")),
-            (false, GROUP_ID_NOT_FOUND..) => DescribedGroup::default()
-                .with_group_state(text("Dead"))
-                .with_error_code(ErrorCode::GROUP_ID_NOT_FOUND.code())
-                .with_error_message(Some(text(format!("Group {group} not found.")))),
-            (false, _) => DescribedGroup::default().with_group_state(text("Dead")),
-        };
+    let description = match call.node.groups.describe(group) {
+        Described::Classic(description) => description,
+        Described::Unknown => return dead(call, format!("Group {group} not found.")),
+        Described::NotClassic => return dead(call, format!("Group {group} is not a classic group.")),
     };
     let members = description.members.into_iter().map(|member| {
         DescribedGroupMember::default()

@@ -3,7 +3,9 @@
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::find_coordinator_response::Coordinator;
 use klamm_wire::protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+use klamm_wire::protocol::protocol::StrBytes;
 
+use super::rights::Right;
 use super::shape::{INT8, Shape, TEXT, plain};
 use super::{Call, Handler, text};
 use crate::node::NODE_ID;
@@ -24,36 +26,47 @@ impl Handler for FindCoordinator {
         Shape { flexible: 3, fields: &[TEXT.until(3), INT8.since(1), plain(&TEXT).since(4)] };
 
     async fn handle(call: &Call<'_>, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
-        let error = match request.key_type {
-            GROUP | TRANSACTION => ErrorCode::NONE,
-            _ => ErrorCode::INVALID_REQUEST,
+        let check = |key: &str| match request.key_type {
+            GROUP => call.check_group(Right::Describe, key),
+            TRANSACTION => call.check_transactional_id(Right::Describe, key),
+            _ => Err(ErrorCode::INVALID_REQUEST),
         };
-        Self::refuse(call, request, error)
+        respond(call, &request, |key| check(key).err().unwrap_or(ErrorCode::NONE))
+    }
+
+    fn throttled(response: &mut FindCoordinatorResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(call: &Call<'_>, request: FindCoordinatorRequest, error: ErrorCode) -> FindCoordinatorResponse {
-        let message = (!error.is_ok()).then(|| text(error.meaning()));
-        let (id, host, port) = match error.is_ok() {
-            true => (NODE_ID, text(call.local.ip().to_string()), call.local.port().into()),
-            false => (-1, text(""), -1),
-        };
-        if call.version < SEVERAL {
-            return FindCoordinatorResponse::default()
-                .with_error_code(error.code())
-                .with_error_message(message)
-                .with_node_id(BrokerId(id))
-                .with_host(host)
-                .with_port(port);
-        }
-        let coordinators = request.coordinator_keys.into_iter().map(|key| {
-            Coordinator::default()
-                .with_key(key)
-                .with_error_code(error.code())
-                .with_error_message(message.clone())
-                .with_node_id(BrokerId(id))
-                .with_host(host.clone())
-                .with_port(port)
-        });
-        FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
+        respond(call, &request, |_| error)
     }
+}
+
+fn respond(
+    call: &Call<'_>,
+    request: &FindCoordinatorRequest,
+    error: impl Fn(&str) -> ErrorCode,
+) -> FindCoordinatorResponse {
+    let coordinator = |key: &StrBytes| {
+        let error = error(key);
+        let coordinator = Coordinator::default().with_key(key.clone()).with_error_code(error.code());
+        if !error.is_ok() {
+            let message = Some(text(error.meaning()));
+            return coordinator.with_error_message(message).with_node_id(BrokerId(-1)).with_port(-1);
+        }
+        let (host, port) = call.advertised();
+        coordinator.with_node_id(BrokerId(NODE_ID)).with_host(host).with_port(port.into())
+    };
+    if call.version < SEVERAL {
+        let one = coordinator(&request.key);
+        return FindCoordinatorResponse::default()
+            .with_error_code(one.error_code)
+            .with_error_message(one.error_message)
+            .with_node_id(one.node_id)
+            .with_host(one.host)
+            .with_port(one.port);
+    }
+    let coordinators = request.coordinator_keys.iter().map(coordinator).collect();
+    FindCoordinatorResponse::default().with_coordinators(coordinators)
 }

@@ -3,18 +3,22 @@
 
 use std::collections::HashSet;
 
-use klamm_kafka::{ErrorCode, TopicConfig, ValueType, topic_config};
+use klamm_kafka::{ErrorCode, topic_config};
 use klamm_wire::protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
 use klamm_wire::protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use klamm_wire::protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use klamm_wire::protocol::protocol::StrBytes;
 
+use super::repeated::repeated;
+use super::rights::Right;
 use super::shape::{BOOL, INT8, Shape, TEXT, structs};
 use super::{Call, Handler, text};
+use crate::config_resource::{self, Target};
 use crate::error::Refusal;
-use crate::node::{ConfigResource, Node};
-use crate::settings::{self, Values};
+use crate::node::Node;
+use crate::settings::{SettingType, Values, broker_setting};
 
 pub(crate) struct IncrementalAlterConfigs;
 
@@ -27,7 +31,20 @@ impl Handler for IncrementalAlterConfigs {
 
     async fn handle(call: &Call<'_>, request: IncrementalAlterConfigsRequest) -> Self::Response {
         let validate_only = request.validate_only;
-        respond(request, |resource| alter(call.node, resource, validate_only))
+        let named =
+            |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
+        let twice = repeated(request.resources.iter().map(named));
+        respond(request, |resource| {
+            if twice.contains(&named(resource)) {
+                return Err(Refusal::new(ErrorCode::INVALID_REQUEST, TWICE));
+            }
+            call.check_config(Right::AlterConfigs, resource.resource_type, &resource.resource_name)?;
+            alter(call.node, resource, validate_only)
+        })
+    }
+
+    fn throttled(response: &mut IncrementalAlterConfigsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(_: &Call<'_>, request: IncrementalAlterConfigsRequest, error: ErrorCode) -> Self::Response {
@@ -36,69 +53,110 @@ impl Handler for IncrementalAlterConfigs {
 }
 
 fn alter(node: &Node, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
-    let mut names = HashSet::new();
-    if !resource.configs.iter().all(|config| names.insert(&config.name)) {
-        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Error due to duplicate config keys"));
-    }
-    let target = node.config_resource(resource.resource_type, &resource.resource_name)?;
-    let broker = node.topics.broker_settings();
-    let mut values = match &target {
-        ConfigResource::Topic(topic) => topic.values(),
-        ConfigResource::ThisBroker => broker.dynamic_node.clone(),
-        ConfigResource::AllBrokers => broker.dynamic_default.clone(),
-    };
+    check_keys(resource.configs.iter().map(|config| &config.name))?;
+    let null = resource
+        .configs
+        .iter()
+        .filter(|config| config.config_operation != Operation::DELETE && config.value.is_none());
+    check_no_null(null.map(|config| &config.name))?;
+    let target = config_resource::target(resource.resource_type, &resource.resource_name)?;
+    let mut values = config_resource::current(node, target);
     for change in &resource.configs {
-        let config = match &target {
-            ConfigResource::Topic(_) => topic_config(&change.name),
-            _ => settings::dynamic_broker_setting(&change.name),
-        };
-        let config = config.ok_or_else(|| unknown(&target, &change.name))?;
-        apply(change, config, &mut values, |config| match &target {
-            ConfigResource::Topic(topic) => {
-                let all = broker.describe_topic(&topic.values());
-                let described = all.into_iter().find(|described| described.name == config.name);
-                described.and_then(|d| d.value().map(str::to_owned)).unwrap_or_default()
-            }
-            _ => config.default.to_owned(),
-        })?;
+        match target {
+            Target::Logger => return Err(refuse_logger(change)),
+            _ => apply(target, change, &mut values)?,
+        }
     }
-    if validate_only { Ok(()) } else { node.set_config_values(&target, values) }
+    config_resource::set(node, target, values, validate_only)
 }
 
-fn apply(
-    change: &AlterableConfig,
-    config: &TopicConfig,
-    values: &mut Values,
-    current: impl Fn(&TopicConfig) -> String,
-) -> Result<(), Refusal> {
-    let name = change.name.to_string();
-    let operation = change.config_operation;
-    if operation == Operation::DELETE {
-        values.remove(&name);
-        return Ok(());
+/// Kafka says of every name and operation what is wrong with it; no logger exists here.
+fn refuse_logger(change: &AlterableConfig) -> Refusal {
+    let not_allowed = |what: &str| {
+        let message = format!("{what} operation is not allowed for the BROKER_LOGGER resource");
+        Refusal::new(ErrorCode::INVALID_REQUEST, message)
+    };
+    match change.config_operation {
+        Operation::SET | Operation::DELETE => {
+            let message = format!("Logger {} does not exist!", &*change.name);
+            Refusal::new(ErrorCode::INVALID_CONFIG, message)
+        }
+        Operation::APPEND => not_allowed("APPEND"),
+        Operation::SUBTRACT => not_allowed("SUBTRACT"),
+        other => {
+            let message =
+                format!("Unknown operation type {other} is not allowed for the BROKER_LOGGER resource");
+            Refusal::new(ErrorCode::INVALID_REQUEST, message)
+        }
     }
-    let value = change.value.as_ref().ok_or_else(|| {
-        Refusal::new(ErrorCode::INVALID_REQUEST, format!("Null value not supported for : {name}"))
-    })?;
-    let value = match operation {
-        Operation::SET => value.to_string(),
-        Operation::APPEND | Operation::SUBTRACT => {
-            if config.value_type != ValueType::List {
-                let what = if operation == Operation::APPEND { "APPEND" } else { "SUBTRACT" };
-                let message = format!("Can't {what} to key {name} because its type is not LIST.");
-                return Err(Refusal::new(ErrorCode::INVALID_CONFIG, message));
-            }
-            let before = values.get(&name).cloned().unwrap_or_else(|| current(config));
-            change_list(&before, value, operation)
+}
+
+fn apply(target: Target<'_>, change: &AlterableConfig, values: &mut Values) -> Result<(), Refusal> {
+    let name = change.name.to_string();
+    let value = change.value.as_deref().unwrap_or_default();
+    let value = match change.config_operation {
+        Operation::SET => value.to_owned(),
+        Operation::DELETE => {
+            values.remove(&name);
+            return Ok(());
+        }
+        operation @ (Operation::APPEND | Operation::SUBTRACT) => {
+            let default = list_default(target, &name).ok_or_else(|| not_a_list(target, &name, operation))?;
+            change_list(values.get(&name).map_or(default, String::as_str), value, operation)
         }
         other => {
-            let message = format!("Unknown operation type {other}.");
+            let message = format!("Unknown operations type {other}");
             return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
         }
     };
-    settings::check_value(config, &name, &value)?;
     values.insert(name, value);
     Ok(())
+}
+
+/// Kafka's default of a setting that is a list: what is appended to when nothing is set.
+fn list_default(target: Target<'_>, name: &str) -> Option<&'static str> {
+    let (setting_type, default) = match target {
+        Target::Topic(_) => topic_config(name).map(|config| (config.value_type.into(), config.default))?,
+        _ => broker_setting(name).map(|s| (s.setting_type, s.default.unwrap_or_default()))?,
+    };
+    (setting_type == SettingType::List).then_some(default)
+}
+
+fn not_a_list(target: Target<'_>, name: &str, operation: i8) -> Refusal {
+    let appends = operation == Operation::APPEND;
+    let message = match target {
+        Target::Topic(_) => {
+            let what = if appends { "APPEND" } else { "SUBTRACT" };
+            format!("Can't {what} to key {name} because its type is not LIST.")
+        }
+        _ => {
+            let what = if appends { "append" } else { "subtract" };
+            format!("Config value {what} is not allowed for config key: {name}")
+        }
+    };
+    Refusal::new(ErrorCode::INVALID_CONFIG, message)
+}
+
+/// What Kafka says of a resource that is there twice.
+pub(super) const TWICE: &str = "Each resource must appear at most once.";
+
+/// Refuses names that are there twice.
+pub(super) fn check_keys<'a>(names: impl IntoIterator<Item = &'a StrBytes>) -> Result<(), Refusal> {
+    let mut seen = HashSet::new();
+    if names.into_iter().all(|name| seen.insert(name)) {
+        return Ok(());
+    }
+    Err(Refusal::new(ErrorCode::INVALID_REQUEST, "Error due to duplicate config keys"))
+}
+
+/// Refuses the names of values that are null.
+pub(super) fn check_no_null<'a>(null: impl Iterator<Item = &'a StrBytes>) -> Result<(), Refusal> {
+    let names: Vec<&str> = null.map(|name| &**name).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("Null value not supported for : {}", names.join(", "));
+    Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
 }
 
 /// `AlterConfigOp.OpType`.
@@ -124,16 +182,6 @@ fn change_list(before: &str, change: &str, operation: i8) -> String {
         _ => list.retain(|item| !change.contains(item)),
     }
     list.join(",")
-}
-
-pub(super) fn unknown(target: &ConfigResource, name: &str) -> Refusal {
-    match target {
-        ConfigResource::Topic(_) => settings::unknown_topic_setting(name),
-        _ => {
-            let message = format!("Cannot update these configs dynamically: {name}");
-            Refusal::new(ErrorCode::INVALID_REQUEST, message)
-        }
-    }
 }
 
 fn respond(

@@ -5,6 +5,7 @@ use klamm_wire::protocol::messages::join_group_response::JoinGroupResponseMember
 use klamm_wire::protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 use uuid::Uuid;
 
+use super::rights::Right;
 use super::shape::{BLOB, INT32, Shape, TEXT, structs};
 use super::{Call, Handler, text};
 use crate::clock::millis;
@@ -40,6 +41,9 @@ impl Handler for JoinGroup {
     };
 
     async fn handle(call: &Call<'_>, request: JoinGroupRequest) -> JoinGroupResponse {
+        if let Err(error) = call.check_group(Right::Read, &request.group_id) {
+            return Self::refuse(call, request, error);
+        }
         let session_timeout_ms = i64::from(request.session_timeout_ms);
         let least = millis(call.node.config.group_min_session_timeout);
         if request.group_id.is_empty() {
@@ -69,7 +73,11 @@ impl Handler for JoinGroup {
             requires_known_member_id: call.version >= KNOWN_MEMBER_ID,
             supports_skip_assignment: call.version >= SKIP_ASSIGNMENT,
         };
-        respond(call, call.node.groups.join(&request.group_id, join).await)
+        respond(call, call.node.groups.join(&request.group_id, join, &call.node.topics).await)
+    }
+
+    fn throttled(response: &mut JoinGroupResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(call: &Call<'_>, request: JoinGroupRequest, error: ErrorCode) -> JoinGroupResponse {

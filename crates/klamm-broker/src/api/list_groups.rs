@@ -1,14 +1,13 @@
-//! `ListGroups`, filtered by state (KIP-518) and type (KIP-848): every group here is classic.
+//! `ListGroups`, filtered by state (KIP-518) and type (KIP-848): `classic` or `consumer`.
 
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::list_groups_response::ListedGroup;
 use klamm_wire::protocol::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
+use klamm_wire::protocol::protocol::StrBytes;
 
+use super::rights::Right;
 use super::shape::{Shape, TEXT, plain};
 use super::{Call, Handler, text};
-use crate::group::GroupListing;
-
-const TYPE: &str = "classic";
 
 pub(crate) struct ListGroups;
 
@@ -20,27 +19,27 @@ impl Handler for ListGroups {
 
     async fn handle(call: &Call<'_>, request: ListGroupsRequest) -> ListGroupsResponse {
         let mut groups = call.node.groups.list();
-        for id in call.node.offsets.groups() {
-            if !groups.iter().any(|group| group.id == id) {
-                groups.push(GroupListing { id, protocol_type: String::new(), state: "Empty" });
-            }
+        if call.check_cluster(Right::Describe).is_err() {
+            groups.retain(|group| call.check_group(Right::Describe, &group.id).is_ok());
         }
         groups.sort_by(|one, other| one.id.cmp(&other.id));
         let (states, types) = (&request.states_filter, &request.types_filter);
-        let type_wanted = types.is_empty() || types.iter().any(|wanted| wanted.eq_ignore_ascii_case(TYPE));
-        groups.retain(|group| {
-            let state_wanted =
-                states.is_empty() || states.iter().any(|wanted| wanted.eq_ignore_ascii_case(group.state));
-            type_wanted && state_wanted
-        });
+        let wanted = |filter: &[StrBytes], value: &str| {
+            filter.is_empty() || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(value))
+        };
+        groups.retain(|group| wanted(states, group.state) && wanted(types, group.kind));
         let listed = groups.into_iter().map(|group| {
             ListedGroup::default()
                 .with_group_id(GroupId(text(group.id)))
                 .with_protocol_type(text(group.protocol_type))
                 .with_group_state(text(group.state))
-                .with_group_type(text(TYPE))
+                .with_group_type(text(group.kind))
         });
         ListGroupsResponse::default().with_groups(listed.collect())
+    }
+
+    fn throttled(response: &mut ListGroupsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(_: &Call<'_>, _: ListGroupsRequest, error: ErrorCode) -> ListGroupsResponse {

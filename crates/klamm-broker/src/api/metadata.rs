@@ -3,8 +3,10 @@
 //! A topic that is created on demand is there in the same answer; Kafka answers `UNKNOWN_TOPIC_OR_PARTITION` once and lets
 //! the client ask again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use klamm_kafka::ResourceType;
 use klamm_kafka::{ErrorCode, check_topic_name};
 use klamm_wire::protocol::messages::metadata_request::MetadataRequestTopic;
 use klamm_wire::protocol::messages::metadata_response::{
@@ -12,17 +14,12 @@ use klamm_wire::protocol::messages::metadata_response::{
 };
 use klamm_wire::protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
 
+use super::rights::Right;
 use super::shape::{BOOL, Shape, TEXT, UUID, structs};
-use super::{Call, Handler, operations, text};
+use super::{Call, Handler, name_or_id, text};
 use crate::log::LEADER_EPOCH;
-use crate::node::{NODE_ID, Node};
+use crate::node::NODE_ID;
 use crate::topics::Topic;
-
-/// READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS.
-const TOPIC_OPERATIONS: &[u8] = &[3, 4, 5, 6, 7, 8, 10, 11];
-
-/// CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE, and the tokens' two.
-pub(super) const CLUSTER_OPERATIONS: &[u8] = &[5, 7, 8, 9, 10, 11, 12];
 
 pub(crate) struct Metadata;
 
@@ -40,14 +37,32 @@ impl Handler for Metadata {
         let asked = request.include_topic_authorized_operations;
         let topics = match request.topics {
             Some(topics) if call.version > 0 || !topics.is_empty() => {
-                topics.into_iter().map(|wanted| one(call, wanted, may_create, asked)).collect()
+                let mut seen = HashSet::new();
+                let once =
+                    topics.into_iter().filter(|topic| seen.insert((topic.name.clone(), topic.topic_id)));
+                once.map(|wanted| one(call, wanted, may_create, asked)).collect()
             }
-            _ => call.node.topics.all().iter().map(|topic| describe(topic, asked)).collect(),
+            // Topics that may not be described are left out.
+            _ => {
+                let all = call.node.topics.all();
+                let visible = all
+                    .iter()
+                    .filter(|topic| call.authorize(Right::Describe, ResourceType::Topic, &topic.name));
+                visible.map(|topic| describe(call, topic, asked)).collect()
+            }
         };
         let asked = request.include_cluster_authorized_operations;
-        cluster(call)
-            .with_topics(topics)
-            .with_cluster_authorized_operations(operations(asked, CLUSTER_OPERATIONS))
+        cluster(call).with_topics(topics).with_cluster_authorized_operations(call.cluster_operations(asked))
+    }
+
+    fn throttled(response: &mut MetadataResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
+
+    fn topics(call: &Call<'_>, request: &MetadataRequest) -> Vec<String> {
+        let topics = request.topics.iter().flatten();
+        let name = |topic: &MetadataRequestTopic| topic.name.clone().unwrap_or_default();
+        topics.filter_map(|topic| name_or_id(call, &name(topic), topic.topic_id)).collect()
     }
 
     fn refuse(call: &Call<'_>, request: MetadataRequest, error: ErrorCode) -> MetadataResponse {
@@ -57,10 +72,11 @@ impl Handler for Metadata {
 }
 
 fn cluster(call: &Call<'_>) -> MetadataResponse {
+    let (host, port) = call.advertised();
     let broker = MetadataResponseBroker::default()
         .with_node_id(BrokerId(NODE_ID))
-        .with_host(text(call.local.ip().to_string()))
-        .with_port(call.local.port().into());
+        .with_host(host)
+        .with_port(port.into());
     MetadataResponse::default()
         .with_brokers(vec![broker])
         .with_cluster_id(Some(text(call.node.cluster_id.as_str())))
@@ -74,22 +90,34 @@ fn one(
     asked: bool,
 ) -> MetadataResponseTopic {
     let found = match &wanted.name {
-        Some(name) => find_or_create(call.node, name, may_create),
-        None => call.node.topics.get_by_id(wanted.topic_id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
+        // Whether a topic exists that may not be described is not told.
+        Some(name) => {
+            call.check_topic(Right::Describe, name).and_then(|()| find_or_create(call, name, may_create))
+        }
+        None => call
+            .node
+            .topics
+            .get_by_id(wanted.topic_id)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
+            .and_then(|topic| call.check_topic(Right::Describe, &topic.name).map(|()| topic)),
     };
     match found {
-        Ok(topic) => describe(&topic, asked),
+        Ok(topic) => describe(call, &topic, asked),
         Err(error) => failed(&wanted, error),
     }
 }
 
-fn find_or_create(node: &Node, name: &str, may_create: bool) -> Result<Arc<Topic>, ErrorCode> {
+fn find_or_create(call: &Call<'_>, name: &str, may_create: bool) -> Result<Arc<Topic>, ErrorCode> {
+    let node = call.node;
     if let Some(topic) = node.topics.get(name) {
         return Ok(topic);
     }
     check_topic_name(name).map_err(|_| ErrorCode::INVALID_TOPIC_EXCEPTION)?;
     if !may_create || !node.config.auto_create_topics {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    if call.check_cluster(Right::Create).is_err() {
+        call.check_topic(Right::Create, name)?;
     }
     match node.topics.create(name, node.default_partitions(), Default::default()) {
         Ok(topic) => Ok(topic),
@@ -101,7 +129,7 @@ fn find_or_create(node: &Node, name: &str, may_create: bool) -> Result<Arc<Topic
     }
 }
 
-fn describe(topic: &Topic, asked: bool) -> MetadataResponseTopic {
+fn describe(call: &Call<'_>, topic: &Topic, asked: bool) -> MetadataResponseTopic {
     let partition = |index: usize| {
         MetadataResponsePartition::default()
             .with_partition_index(i32::try_from(index).unwrap_or(i32::MAX))
@@ -114,7 +142,7 @@ fn describe(topic: &Topic, asked: bool) -> MetadataResponseTopic {
         .with_name(Some(TopicName(text(topic.name.as_str()))))
         .with_topic_id(topic.id)
         .with_partitions((0..topic.partition_count()).map(partition).collect())
-        .with_topic_authorized_operations(operations(asked, TOPIC_OPERATIONS))
+        .with_topic_authorized_operations(call.operations(asked, ResourceType::Topic, &topic.name))
 }
 
 fn failed(wanted: &MetadataRequestTopic, error: ErrorCode) -> MetadataResponseTopic {

@@ -33,6 +33,8 @@ enum Kind {
     Blob,
     /// An array of structures, possibly null.
     Structs(&'static [Field]),
+    /// One structure, or null.
+    Nullable(&'static [Field]),
     /// An array of something simpler; its elements have no tagged fields.
     Plain(&'static Field),
 }
@@ -49,6 +51,11 @@ pub(crate) const BLOB: Field = of(Kind::Blob);
 /// An array of structures.
 pub(crate) const fn structs(fields: &'static [Field]) -> Field {
     of(Kind::Structs(fields))
+}
+
+/// A structure that may be null.
+pub(crate) const fn nullable(fields: &'static [Field]) -> Field {
+    of(Kind::Nullable(fields))
 }
 
 /// An array of numbers or strings.
@@ -112,6 +119,10 @@ impl Walk<'_> {
                 None => Ok(()),
             },
             Kind::Structs(fields) => self.array(|walk| walk.structure(fields)),
+            Kind::Nullable(fields) => match i8::from_be_bytes(self.take()?) {
+                ..0 => Ok(()),
+                0.. => self.structure(fields),
+            },
             Kind::Plain(element) => self.array(|walk| walk.value(element.kind)),
         }
     }
@@ -214,6 +225,13 @@ pub(super) mod tests {
                 length(4);
                 (0..count).for_each(|_| structure(fields, version, flexible, random, out));
             }
+            Kind::Nullable(fields) => match count {
+                0 => out.push(0xff),
+                _ => {
+                    out.push(1);
+                    structure(fields, version, flexible, random, out);
+                }
+            },
             Kind::Plain(element) => {
                 length(4);
                 (0..count).for_each(|_| value(element.kind, version, flexible, random, out));

@@ -3,9 +3,13 @@
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 
+use super::rights::Right;
 use super::shape::{BLOB, INT32, Shape, TEXT, structs};
 use super::{Call, Handler, text};
 use crate::group::{Identity, SyncAnswer, SyncRequest};
+
+/// The first version that must say which protocol it speaks (KIP-559).
+const PROTOCOL_NAMED: i16 = 5;
 
 pub(crate) struct SyncGroup;
 
@@ -19,6 +23,16 @@ impl Handler for SyncGroup {
     };
 
     async fn handle(call: &Call<'_>, request: SyncGroupRequest) -> SyncGroupResponse {
+        let named = request.protocol_type.is_some() && request.protocol_name.is_some();
+        if call.version >= PROTOCOL_NAMED && !named {
+            return Self::refuse(call, request, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        }
+        if let Err(error) = call.check_group(Right::Read, &request.group_id) {
+            return Self::refuse(call, request, error);
+        }
+        if request.group_id.is_empty() {
+            return Self::refuse(call, request, ErrorCode::INVALID_GROUP_ID);
+        }
         let sync = SyncRequest {
             identity: Identity {
                 member_id: request.member_id.to_string(),
@@ -33,7 +47,11 @@ impl Handler for SyncGroup {
                 .map(|part| (part.member_id.to_string(), part.assignment))
                 .collect(),
         };
-        respond(call.node.groups.sync(&request.group_id, sync).await)
+        respond(call.node.groups.sync(&request.group_id, sync, &call.node.topics).await)
+    }
+
+    fn throttled(response: &mut SyncGroupResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 
     fn refuse(_: &Call<'_>, _: SyncGroupRequest, error: ErrorCode) -> SyncGroupResponse {

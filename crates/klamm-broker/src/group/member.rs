@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::messages::Token;
 
 /// A member: what it brought, and what it waits for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Member {
     pub instance_id: Option<String>,
     pub client_id: String,
@@ -18,6 +18,8 @@ pub(super) struct Member {
     pub waiting_join: Option<Token>,
     pub waiting_sync: Option<Token>,
     pub synced: bool,
+    /// Whether its first join has not been answered yet.
+    pub is_new: bool,
     /// Order in which members joined: the eldest leads.
     pub seniority: u64,
 }
@@ -29,8 +31,8 @@ impl Member {
         chosen.map_or_else(Bytes::new, |(_, metadata)| metadata.clone())
     }
 
-    /// Whether it waits for the others, during which its session does not end.
-    pub fn is_waiting(&self) -> bool {
-        self.waiting_join.is_some() || self.waiting_sync.is_some()
+    /// Whether its session runs: not while it waits for the others, unless it is new.
+    pub fn may_expire(&self) -> bool {
+        self.is_new || (self.waiting_join.is_none() && self.waiting_sync.is_none())
     }
 }

@@ -4,6 +4,9 @@
 //! sync for the leader's assignment; both are answered through [`Replies`], now or later, by their token. Assignments
 //! and subscriptions are relayed and not looked into.
 
+mod commit;
+mod leave;
+mod persist;
 mod rebalance;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +20,7 @@ use super::messages::{
 };
 
 /// One classic group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Group {
     phase: Phase,
     generation: i32,
@@ -31,14 +34,37 @@ pub(crate) struct Group {
     pending: BTreeMap<String, i64>,
     /// End of the current phase: joins or syncs that have not come by then are not waited for.
     phase_deadline_ms: i64,
-    /// Not before this time is a rebalance completed (`group.initial.rebalance.delay.ms`).
-    settle_until_ms: i64,
-    initial_delay_ms: i64,
+    /// Set in the first rebalance of an empty group, which waits for more members to come.
+    initial: Option<InitialRebalance>,
+    settings: ClassicSettings,
     joined: u64,
+    /// Whether there is something new that a restart must know.
+    unrecorded: bool,
 }
 
+/// What classic groups obey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClassicSettings {
+    /// `group.initial.rebalance.delay.ms`.
+    pub initial_delay_ms: i64,
+    /// `group.max.size`.
+    pub max_size: usize,
+}
+
+/// `group.initial.rebalance.delay.ms`, prolonged while members keep coming, up to their rebalance timeout.
+#[derive(Debug, Clone, Copy)]
+struct InitialRebalance {
+    ends_ms: i64,
+    delay_ms: i64,
+    remaining_ms: i64,
+    somebody_came: bool,
+}
+
+/// How long the join of a new member is waited with: it has no id yet to send heartbeats with.
+const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 300_000;
+
 impl Group {
-    pub fn new(initial_delay_ms: i64) -> Self {
+    pub fn new(settings: ClassicSettings) -> Self {
         Self {
             phase: Phase::Empty,
             generation: 0,
@@ -49,9 +75,10 @@ impl Group {
             instances: HashMap::new(),
             pending: BTreeMap::new(),
             phase_deadline_ms: 0,
-            settle_until_ms: 0,
-            initial_delay_ms,
+            initial: None,
+            settings,
             joined: 0,
+            unrecorded: true,
         }
     }
 
@@ -63,17 +90,18 @@ impl Group {
         self.protocol_type.as_deref().unwrap_or_default()
     }
 
-    /// Whether the group has neither members nor anybody who is about to become one.
-    pub fn is_vacant(&self) -> bool {
-        self.members.is_empty() && self.pending.is_empty()
-    }
-
     /// A member joins, or joins again.
     pub fn join(&mut self, request: JoinRequest, token: Token, now_ms: i64, out: &mut Replies) {
         let refuse = |error, out: &mut Replies| {
             let member_id = request.identity.member_id.clone();
             out.push((token, Reply::Join(JoinAnswer { error: Some(error), member_id, ..refused_join() })));
         };
+        if !self.has_room_for(&request.identity.member_id) {
+            self.pending.remove(&request.identity.member_id);
+            self.forget(&request.identity.member_id);
+            let error = Some(ErrorCode::GROUP_MAX_SIZE_REACHED);
+            return out.push((token, Reply::Join(JoinAnswer { error, ..refused_join() })));
+        }
         if !self.accepts(&request) {
             return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, out);
         }
@@ -133,6 +161,9 @@ impl Group {
                 }
             }
             Phase::Stable => {
+                if let Some(member) = self.members.get_mut(&member_id) {
+                    member.synced = true;
+                }
                 self.touch(&member_id, now_ms);
                 out.push((token, Reply::Sync(self.sync_answer(&member_id))));
             }
@@ -150,87 +181,66 @@ impl Group {
         }
     }
 
-    /// A member leaves, or an administrator removes a static one by its instance id.
-    pub fn leave(&mut self, identity: &Identity, now_ms: i64, out: &mut Replies) -> Result<(), ErrorCode> {
-        if self.pending.remove(&identity.member_id).is_some() {
-            self.complete_join_if_all_are_here(now_ms, out);
-            return Ok(());
-        }
-        if identity.instance_id.is_none() || !identity.member_id.is_empty() {
-            self.check_identity(identity)?;
-        }
-        let member_id = self.resolve(identity);
-        if !self.members.contains_key(&member_id) {
-            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
-        }
-        self.remove(&member_id, ErrorCode::UNKNOWN_MEMBER_ID, now_ms, out);
-        Ok(())
-    }
-
-    /// Whether a commit may be made: by a member of the current generation, or (`generation` below 0) from outside
-    /// while the group has no members.
-    pub fn check_commit(
-        &mut self,
-        identity: &Identity,
-        generation: i32,
-        now_ms: i64,
-    ) -> Result<(), ErrorCode> {
-        if generation < 0 && identity.member_id.is_empty() && identity.instance_id.is_none() {
-            return if self.phase == Phase::Empty { Ok(()) } else { Err(ErrorCode::UNKNOWN_MEMBER_ID) };
-        }
-        self.check_member(identity, generation)?;
-        match self.phase {
-            Phase::Empty => Err(ErrorCode::UNKNOWN_MEMBER_ID),
-            // The assignment is about to change hands: the new owner must not find a commit that moves under it.
-            Phase::CompletingRebalance => Err(ErrorCode::REBALANCE_IN_PROGRESS),
-            Phase::PreparingRebalance | Phase::Stable => {
-                self.touch(&self.resolve(identity), now_ms);
-                Ok(())
-            }
-        }
-    }
-
     /// When [`Group::tick`] must be called next, if nothing happens before.
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        let sessions = self.members.values().filter(|m| !m.is_waiting()).map(|m| m.session_deadline_ms);
+        let sessions = self.members.values().filter(|m| m.may_expire()).map(|m| m.session_deadline_ms);
         let pending = self.pending.values().copied();
-        let phase = match self.phase {
-            Phase::PreparingRebalance if self.all_have_joined() => Some(self.settle_until_ms),
-            Phase::PreparingRebalance | Phase::CompletingRebalance => Some(self.phase_deadline_ms),
-            Phase::Empty | Phase::Stable => None,
+        let phase = match (self.phase, self.initial) {
+            (Phase::PreparingRebalance, Some(initial)) => Some(initial.ends_ms),
+            (Phase::PreparingRebalance | Phase::CompletingRebalance, _) => Some(self.phase_deadline_ms),
+            (Phase::Stable, _) if !self.all_have_synced() => Some(self.phase_deadline_ms),
+            (Phase::Empty | Phase::Stable, _) => None,
         };
         sessions.chain(pending).chain(phase).min()
     }
 
+    /// Ends the session of this member, unless it waits for the others. Gives whether it did.
+    pub fn expire_session(&mut self, member_id: &str, now_ms: i64, out: &mut Replies) -> bool {
+        match self.members.get_mut(member_id) {
+            Some(member) if member.may_expire() => member.session_deadline_ms = now_ms,
+            _ => return false,
+        }
+        self.tick(now_ms, out);
+        true
+    }
+
     /// Does what has fallen due: removes who has been silent for too long, ends a phase that took too long.
     pub fn tick(&mut self, now_ms: i64, out: &mut Replies) {
+        let waited_for = self.pending.len();
         self.pending.retain(|_, deadline| *deadline > now_ms);
+        if self.pending.len() < waited_for {
+            self.complete_join_if_all_are_here(now_ms, out);
+        }
         let expired: Vec<_> = self
             .members
             .iter()
-            .filter(|(_, member)| !member.is_waiting() && member.session_deadline_ms <= now_ms)
+            .filter(|(_, member)| member.may_expire() && member.session_deadline_ms <= now_ms)
             .map(|(id, _)| id.clone())
             .collect();
         for member_id in expired {
-            self.remove(&member_id, ErrorCode::UNKNOWN_MEMBER_ID, now_ms, out);
+            self.remove(&member_id, now_ms, out);
         }
         match self.phase {
-            Phase::PreparingRebalance => {
-                if now_ms >= self.phase_deadline_ms {
-                    self.drop_members_that_did_not_join(now_ms, out);
-                } else {
-                    self.complete_join_if_all_are_here(now_ms, out);
-                }
+            Phase::PreparingRebalance if self.initial.is_some() => self.end_initial_delay(now_ms, out),
+            Phase::PreparingRebalance if now_ms >= self.phase_deadline_ms => {
+                self.complete_without_the_late(now_ms, out);
             }
-            Phase::CompletingRebalance if now_ms >= self.phase_deadline_ms => {
+            Phase::CompletingRebalance | Phase::Stable
+                if !self.all_have_synced() && now_ms >= self.phase_deadline_ms =>
+            {
                 let silent: Vec<_> =
                     self.members.iter().filter(|(_, m)| !m.synced).map(|(id, _)| id.clone()).collect();
-                for member_id in silent {
-                    self.remove(&member_id, ErrorCode::UNKNOWN_MEMBER_ID, now_ms, out);
+                for member_id in &silent {
+                    self.drop_member(member_id, out);
                 }
+                self.rebalance(now_ms, out);
             }
             _ => {}
         }
+    }
+
+    fn all_have_synced(&self) -> bool {
+        self.members.values().all(|member| member.synced)
     }
 
     pub fn describe(&self) -> Description {
@@ -283,16 +293,23 @@ impl Group {
         }
     }
 
-    fn remove(&mut self, member_id: &str, error: ErrorCode, now_ms: i64, out: &mut Replies) {
-        if let Some(member) = self.forget(member_id) {
-            if let Some(token) = member.waiting_join {
-                refuse_join(token, member_id, error, out);
-            }
-            if let Some(token) = member.waiting_sync {
-                refuse_sync(token, error, out);
-            }
-            self.rebalance(now_ms, out);
+    /// Removes a member and lets the others rebalance.
+    fn remove(&mut self, member_id: &str, now_ms: i64, out: &mut Replies) {
+        if self.drop_member(member_id, out) {
+            self.rebalance_or_go_on(now_ms, out);
         }
+    }
+
+    /// Removes a member; what it waits for is answered. Gives whether it was there.
+    fn drop_member(&mut self, member_id: &str, out: &mut Replies) -> bool {
+        let Some(member) = self.forget(member_id) else { return false };
+        if let Some(token) = member.waiting_join {
+            refuse_join(token, "", ErrorCode::UNKNOWN_MEMBER_ID, out);
+        }
+        if let Some(token) = member.waiting_sync {
+            refuse_sync(token, ErrorCode::UNKNOWN_MEMBER_ID, out);
+        }
+        true
     }
 
     fn forget(&mut self, member_id: &str) -> Option<Member> {
@@ -324,6 +341,8 @@ fn refuse_join(token: Token, member_id: &str, error: ErrorCode, out: &mut Replie
 fn refuse_sync(token: Token, error: ErrorCode, out: &mut Replies) {
     out.push((token, Reply::Sync(SyncAnswer { error: Some(error), ..SyncAnswer::default() })));
 }
+
+pub(crate) use commit::CommitKind;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 //! thread would; only `fsync` waits for the disk, and its caller moves that off the async threads. Reads lock only to
 //! find the place: bytes below the end never change, so they are read from the file without the lock.
 
+mod compact;
+mod marker;
 mod producers;
 mod segment;
 mod validate;
@@ -16,17 +18,45 @@ use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use klamm_kafka::ErrorCode;
-use klamm_wire::batch::{BatchMut, TimestampType};
+use klamm_wire::batch::{BatchMut, ProducerStamp, TimestampType};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::settings::LogSettings;
 use crate::sync::lock;
+use compact::{Replacement, Round};
+pub(crate) use marker::{Marker, Outcome};
+pub(crate) use producers::{Aborted, ActiveProducer, Verified};
 use producers::{Producers, Sequence};
 use segment::Segment;
 pub(crate) use validate::AppendError;
 
 /// Epoch of the only leader that a partition ever has here.
 pub(crate) const LEADER_EPOCH: i32 = 0;
+
+/// How a producer's transactions work: what `transaction.version` and the versions of its requests come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TransactionVersion {
+    /// TV 0 and 1: markers carry the epoch that wrote the records.
+    Classic,
+    /// TV 2 (KIP-890): each end raises the epoch, and the marker carries the new one.
+    Two,
+}
+
+/// How far a reader sees (`isolation.level`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    ReadUncommitted,
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// As the protocol codes it: 1 is read_committed.
+    pub fn from_code(code: i8) -> Self {
+        if code == 1 { Self::ReadCommitted } else { Self::ReadUncommitted }
+    }
+}
 
 /// The log of one partition.
 #[derive(Debug)]
@@ -41,6 +71,8 @@ struct State {
     segments: Vec<Segment>,
     log_start: i64,
     producers: Producers,
+    /// Records before this offset are compacted.
+    clean_to: i64,
     /// Fetches that wait for an append. Those that are gone are dropped on the way.
     waiters: Vec<Weak<Notify>>,
     /// Set when the topic is deleted, so that a late append cannot bring the folder back.
@@ -60,8 +92,20 @@ pub(crate) struct Appended {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub log_start: i64,
-    /// High watermark, last stable offset and log end at once: one replica, no transactions yet.
+    /// High watermark and log end at once: there is one replica.
     pub high_watermark: i64,
+    /// Where the earliest open transaction begins, else the high watermark.
+    pub last_stable: i64,
+}
+
+impl Bounds {
+    /// Where a reader's view ends.
+    pub fn end(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::ReadUncommitted => self.high_watermark,
+            Isolation::ReadCommitted => self.last_stable,
+        }
+    }
 }
 
 /// A place in a segment file, to be read without the lock.
@@ -70,6 +114,8 @@ pub(crate) struct Slice {
     file: Arc<File>,
     position: u64,
     len: usize,
+    /// No record in it is at or after this offset.
+    bound: i64,
 }
 
 impl Slice {
@@ -89,14 +135,15 @@ impl PartitionLog {
     /// Opens the log in `dir`, which need not exist: an empty log has no folder. `trusted` says that the broker was
     /// stopped cleanly, so that the checksums of the last segment need not be verified.
     pub fn open(dir: PathBuf, log_start: i64, trusted: bool, now_ms: i64) -> io::Result<Self> {
+        compact::recover(&dir)?;
         let mut producers = Producers::default();
         let bases = segment_bases(&dir)?;
         let mut segments = Vec::<Segment>::with_capacity(bases.len());
         for (index, &base) in bases.iter().enumerate() {
             // Older segments were flushed when they were closed: only the last one can be torn.
             let last = index + 1 == bases.len();
-            let segment = Segment::open(&dir, base, !trusted && last, &mut |batch| {
-                producers.replay(batch, now_ms);
+            let segment = Segment::open(&dir, base, !trusted && last, &mut |batch, marker| {
+                producers.replay(batch, marker, now_ms);
             })?;
             if segment.is_empty() && !last {
                 segment.remove()?;
@@ -105,7 +152,8 @@ impl PartitionLog {
             segments.push(segment);
         }
         let log_start = log_start.max(segments.first().map_or(0, |s| s.base_offset));
-        let state = State { segments, log_start, producers, waiters: Vec::new(), deleted: false };
+        let clean_to = 0;
+        let state = State { segments, log_start, producers, clean_to, waiters: Vec::new(), deleted: false };
         Ok(Self { dir, state: Mutex::new(state) })
     }
 
@@ -115,6 +163,7 @@ impl PartitionLog {
         records: &Bytes,
         settings: &LogSettings,
         now_ms: i64,
+        verified: Verified,
     ) -> Result<Appended, AppendError> {
         let batch = validate::check_batch(records, settings, now_ms)?;
         let size = records.len() as u64;
@@ -123,7 +172,7 @@ impl PartitionLog {
         if state.deleted {
             return Err(AppendError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "the topic was deleted"));
         }
-        match state.producers.check(&batch)? {
+        match state.producers.check(&batch, verified)? {
             Sequence::Next => {}
             Sequence::Duplicate { base_offset } => {
                 let log_start = state.log_start;
@@ -146,6 +195,65 @@ impl PartitionLog {
         Ok(Appended { base_offset, log_append_time_ms, log_start: state.log_start })
     }
 
+    /// Ends a producer's transaction in this partition.
+    ///
+    /// # Errors
+    /// As for `WriteTxnMarkers`: the marker is late, or its coordinator was replaced.
+    pub fn append_marker(
+        &self,
+        marker: &Marker,
+        version: TransactionVersion,
+        settings: &LogSettings,
+        now_ms: i64,
+    ) -> Result<(), AppendError> {
+        let records = marker.encode(now_ms)?.into();
+        let mut state = lock(&self.state);
+        if state.deleted {
+            return Err(AppendError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "the topic was deleted"));
+        }
+        state.producers.check_marker(marker, version)?;
+        let offset = state.log_end();
+        let stamped = stamp(&records, offset, None)?;
+        let segment = state.segment_for(&self.dir, stamped.len() as u64, offset, now_ms, settings)?;
+        segment.append(&stamped, settings.index_interval_bytes)?;
+        state.producers.ended(marker, offset, now_ms, now_ms);
+        state.wake_waiters();
+        Ok(())
+    }
+
+    /// Notes that a batch asks to open a transaction here, and gives whether its coordinator must be asked: not when it is open.
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_EPOCH` from a producer that was fenced.
+    pub fn wants_verification(
+        &self,
+        stamp: ProducerStamp,
+        version: TransactionVersion,
+        now_ms: i64,
+    ) -> Result<bool, AppendError> {
+        lock(&self.state).producers.attempt(stamp, version, now_ms)
+    }
+
+    /// Whether this producer has a transaction open here.
+    pub fn is_open_for(&self, producer_id: i64) -> bool {
+        lock(&self.state).producers.is_open_for(producer_id)
+    }
+
+    /// Waits until everything is on the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.active_file().map_or(Ok(()), |file| file.sync_data())
+    }
+
+    /// The producers that this partition remembers, by id.
+    pub fn active_producers(&self) -> Vec<ActiveProducer> {
+        lock(&self.state).producers.active()
+    }
+
+    /// Aborted transactions that a reader of `slice` from `offset` on must leave out.
+    pub fn aborted(&self, offset: i64, slice: &Slice) -> Vec<Aborted> {
+        lock(&self.state).producers.aborted(offset, slice.bound)
+    }
+
     /// The batches from the one that holds `offset`, at most `max_bytes` of them; the first one is given whole
     /// if `whole_first`, even if it is larger. `None` at the end.
     ///
@@ -154,24 +262,26 @@ impl PartitionLog {
     pub fn slice(
         &self,
         offset: i64,
+        isolation: Isolation,
         max_bytes: usize,
         whole_first: bool,
     ) -> Result<Option<Slice>, ErrorCode> {
         let state = lock(&self.state);
+        let end = state.bounds().end(isolation);
         if offset < state.log_start || offset > state.log_end() {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
         // A gap before the next segment (records were removed) is skipped.
         let Some(segment) = state.segments.iter().find(|s| s.next_offset() > offset) else { return Ok(None) };
-        let slice =
-            segment.slice(offset, max_bytes, whole_first).map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
+        let slice = segment
+            .slice((offset, end), max_bytes, whole_first)
+            .map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
         Ok(slice)
     }
 
     /// What can be read at present.
     pub fn bounds(&self) -> Bounds {
-        let state = lock(&self.state);
-        Bounds { log_start: state.log_start, high_watermark: state.log_end() }
+        lock(&self.state).bounds()
     }
 
     /// The first record whose timestamp is at least `timestamp_ms`, as (timestamp, offset).
@@ -257,6 +367,63 @@ impl PartitionLog {
         Ok((state.log_start > before).then_some(state.log_start))
     }
 
+    /// Removes superseded records, as `cleanup.policy=compact` says, when enough of the log is dirty; whether it did. Takes as long as
+    /// reading and writing the closed segments does, and holds the lock only to begin and to end.
+    pub fn compact(&self, settings: &LogSettings, now_ms: i64) -> io::Result<bool> {
+        let Some(round) = self.begin_compaction(settings, now_ms)? else { return Ok(false) };
+        let outcomes = round.run()?;
+        let mut state = lock(&self.state);
+        let present: Vec<i64> = state.segments.iter().map(|segment| segment.base_offset).collect();
+        for replacement in outcomes.replacements {
+            // Retention or a deletion was faster.
+            if state.deleted || !replacement.replaces.iter().all(|base| present.contains(base)) {
+                std::fs::remove_file(&replacement.swap)?;
+                continue;
+            }
+            state.replace(&self.dir, &replacement)?;
+        }
+        state.clean_to = outcomes.clean_to;
+        Ok(true)
+    }
+
+    fn begin_compaction(&self, settings: &LogSettings, now_ms: i64) -> io::Result<Option<Round>> {
+        if !settings.compact {
+            return Ok(None);
+        }
+        let mut state = lock(&self.state);
+        let age = |segment: &Segment| now_ms.saturating_sub(segment.max_timestamp_ms());
+        let due = |segment: &Segment| !segment.is_empty() && age(segment) > settings.max_compaction_lag_ms;
+        if state.segments.last().is_some_and(due) {
+            state.roll(&self.dir)?;
+        }
+        let stable = state.bounds().last_stable;
+        let closed = &state.segments[..state.segments.len().saturating_sub(1)];
+        let settled = |segment: &&Segment| {
+            segment.next_offset() <= stable && age(segment) >= settings.min_compaction_lag_ms
+        };
+        let sources: Vec<_> = closed.iter().take_while(settled).map(Segment::source).collect();
+        let dirty_from = state.clean_to.max(state.log_start);
+        let is_dirty = |source: &&compact::Source| source.next_offset > dirty_from;
+        let bytes = |all: &mut dyn Iterator<Item = u64>| all.sum::<u64>();
+        let total = bytes(&mut sources.iter().map(|source| source.size));
+        let dirty = bytes(&mut sources.iter().filter(is_dirty).map(|source| source.size));
+        let overdue = closed.iter().take(sources.len()).any(|s| s.next_offset() > dirty_from && due(s));
+        let enough = dirty as f64 >= settings.min_dirty_ratio * total as f64;
+        if dirty == 0 || !(enough || overdue) {
+            return Ok(None);
+        }
+        Ok(Some(Round {
+            dir: self.dir.clone(),
+            sources,
+            dirty_from,
+            aborted: state.producers.aborted(0, stable),
+            last_of_producers: state.producers.last_of_each(),
+            segment_bytes: settings.segment_bytes,
+            keep_tombstones_ms: settings.delete_retention_ms,
+            now_ms,
+        }))
+    }
+
     /// Forgets producers that have been silent for longer than `keep_ms`.
     pub fn expire_producers(&self, now_ms: i64, keep_ms: i64) {
         lock(&self.state).producers.expire(now_ms, keep_ms);
@@ -268,7 +435,6 @@ impl PartitionLog {
     }
 
     /// Bytes of all segments.
-    #[cfg(test)]
     pub fn size_bytes(&self) -> u64 {
         lock(&self.state).segments.iter().map(Segment::size_bytes).sum()
     }
@@ -284,6 +450,12 @@ impl PartitionLog {
 }
 
 impl State {
+    fn bounds(&self) -> Bounds {
+        let end = self.log_end();
+        let last_stable = self.producers.first_open().map_or(end, |first| first.clamp(self.log_start, end));
+        Bounds { log_start: self.log_start, high_watermark: end, last_stable }
+    }
+
     fn log_end(&self) -> i64 {
         self.segments.last().map_or(self.log_start, Segment::next_offset).max(self.log_start)
     }
@@ -297,11 +469,30 @@ impl State {
         timestamp_ms: i64,
         settings: &LogSettings,
     ) -> io::Result<&mut Segment> {
+        settings.disk.check()?;
         let fits = self.segments.last().is_some_and(|s| s.takes(size, base_offset, timestamp_ms, settings));
         if !fits {
             self.roll(dir)?;
         }
         self.segments.last_mut().ok_or_else(|| io::Error::other("no active segment"))
+    }
+
+    /// Puts a compacted file in place of the segments that it was made of.
+    fn replace(&mut self, dir: &Path, replacement: &Replacement) -> io::Result<()> {
+        let at = self.segments.iter().position(|segment| segment.base_offset == replacement.base_offset);
+        let at = at.ok_or_else(|| io::Error::other("the compacted segment is gone"))?;
+        let count = replacement.replaces.len();
+        for old in &self.segments[at + 1..at + count] {
+            old.remove()?;
+        }
+        std::fs::rename(&replacement.swap, replacement.swap.with_extension("log"))?;
+        let new = Segment::open(dir, replacement.base_offset, false, &mut |_, _| {})?;
+        let new = match new.is_empty() {
+            true => new.remove().map(|()| None)?,
+            false => Some(new),
+        };
+        self.segments.splice(at..at + count, new);
+        Ok(())
     }
 
     /// Closes the active segment and starts one at the log end.
@@ -323,6 +514,7 @@ impl State {
             self.segments[0].remove()?;
             self.segments.remove(0);
         }
+        self.producers.log_starts_at(self.log_start);
         Ok(())
     }
 
@@ -343,6 +535,12 @@ fn stamp(records: &Bytes, base_offset: i64, append_time_ms: Option<i64>) -> Resu
         batch.set_log_append_time(time_ms);
     }
     Ok(bytes)
+}
+
+/// Checks a batch that nobody vouches for.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn check_untrusted(records: &Bytes, settings: &LogSettings) {
+    let _ = validate::check_batch(records, settings, 0);
 }
 
 fn segment_bases(dir: &Path) -> io::Result<Vec<i64>> {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use klamm_wire::batch::{BatchView, HEADER_BYTES, batches};
 
+use super::compact::Source;
+use super::marker::Marker;
 use crate::settings::LogSettings;
 
 /// Decompressed bytes of one batch that are looked at when a record is searched by its time.
@@ -51,13 +53,13 @@ impl Segment {
         Ok(Self::empty(path, file, base_offset))
     }
 
-    /// Opens a segment and walks its batches, giving each header to `visit`. The first batch that is cut off, out of
+    /// Opens a segment and walks its batches, giving each header to `visit`, and what it says if it is a marker. The first batch that is cut off, out of
     /// place, or (if `verify`) does not fit its checksum ends the segment: the file is cut there.
     pub fn open(
         dir: &Path,
         base_offset: i64,
         verify: bool,
-        visit: &mut dyn FnMut(&BatchView<'_>),
+        visit: &mut dyn FnMut(&BatchView<'_>, Option<&Marker>),
     ) -> io::Result<Self> {
         let path = dir.join(name_of_base(base_offset));
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
@@ -71,7 +73,8 @@ impl Segment {
             if view.base_offset() < segment.next_offset || view.last_offset() < view.base_offset() {
                 break;
             }
-            visit(&view);
+            let marker = BatchView::parse(&batch).ok().and_then(|whole| Marker::decode(&whole));
+            visit(&view, marker.as_ref());
             segment.note(&view, size, default_index_interval());
         }
         if segment.size < file_size {
@@ -134,13 +137,33 @@ impl Segment {
         self.first_timestamp_ms.get_or_insert(header.max_timestamp_ms());
     }
 
-    /// Batches from the one that holds `offset` on.
+    /// Batches from the one that holds `offset` on, and none that begins at or after `end`.
     pub fn slice(
         &self,
-        offset: i64,
+        (offset, end): (i64, i64),
         max_bytes: usize,
         whole_first: bool,
     ) -> io::Result<Option<super::Slice>> {
+        let limit = if end >= self.next_offset { self.size } else { self.position_of(end)? };
+        let position = self.position_of(offset)?;
+        if position >= limit {
+            return Ok(None);
+        }
+        let mut header = [0; HEADER_BYTES];
+        self.file.read_exact_at(&mut header, position)?;
+        let (_, size) = BatchView::parse_header(&header).map_err(io::Error::other)?;
+        let available = usize::try_from(limit - position).unwrap_or(usize::MAX);
+        let most = if whole_first { max_bytes.max(size) } else { max_bytes };
+        let len = available.min(most);
+        let after = self.index.partition_point(|entry| entry.position < position + len as u64);
+        let bound = self.index.get(after).map_or(self.next_offset, |entry| entry.base_offset).min(end);
+        let slice = super::Slice { file: self.file.clone(), position, len, bound };
+        // Less than one batch is of no use to anybody.
+        Ok((len >= size).then_some(slice))
+    }
+
+    /// Where the batch begins that holds `offset`, or the next one after it; the size of the segment where there is none.
+    fn position_of(&self, offset: i64) -> io::Result<u64> {
         let at = self.index.partition_point(|entry| entry.base_offset <= offset);
         let mut position = at.checked_sub(1).map_or(0, |at| self.index[at].position);
         let mut header = [0; HEADER_BYTES];
@@ -148,16 +171,11 @@ impl Segment {
             self.file.read_exact_at(&mut header, position)?;
             let (view, size) = BatchView::parse_header(&header).map_err(io::Error::other)?;
             if view.last_offset() >= offset {
-                let available = usize::try_from(self.size - position).unwrap_or(usize::MAX);
-                let most = if whole_first { max_bytes.max(size) } else { max_bytes };
-                let len = available.min(most);
-                // Less than one batch is of no use to anybody.
-                let slice = super::Slice { file: self.file.clone(), position, len };
-                return Ok((len >= size).then_some(slice));
+                break;
             }
             position += size as u64;
         }
-        Ok(None)
+        Ok(position)
     }
 
     /// The part of the segment that holds the first record as young as `timestamp_ms`.
@@ -181,6 +199,12 @@ impl Segment {
 
     pub fn max_timestamp_ms(&self) -> i64 {
         self.max_timestamp_ms
+    }
+
+    /// The segment as compaction reads it.
+    pub fn source(&self) -> Source {
+        let (base_offset, next_offset) = (self.base_offset, self.next_offset);
+        Source { base_offset, next_offset, file: self.file.clone(), size: self.size }
     }
 
     pub fn file(&self) -> Arc<File> {
@@ -227,7 +251,7 @@ pub(super) fn first_record(
     Ok(None)
 }
 
-/// Reads the next batch, or only its header if it is not to be verified. `None` where the sound part ends.
+/// Reads the next batch, or only its header if it holds records and is not to be verified. `None` where the sound part ends.
 fn next_batch(
     reader: &mut BufReader<File>,
     left: u64,
@@ -239,14 +263,15 @@ fn next_batch(
     }
     bytes.resize(HEADER_BYTES, 0);
     reader.read_exact(bytes)?;
-    let Ok((_, size)) = BatchView::parse_header(bytes) else { return Ok(None) };
+    let Ok((header, size)) = BatchView::parse_header(bytes) else { return Ok(None) };
+    let is_control = header.is_control();
     if size as u64 > left {
         return Ok(None);
     }
-    if verify {
+    if verify || is_control {
         bytes.resize(size, 0);
         reader.read_exact(&mut bytes[HEADER_BYTES..])?;
-        let sound = BatchView::parse(bytes).is_ok_and(|batch| batch.verify_crc().is_ok());
+        let sound = BatchView::parse(bytes).is_ok_and(|batch| !verify || batch.verify_crc().is_ok());
         return Ok(sound.then_some(size as u64));
     }
     reader.seek_relative(i64::try_from(size - HEADER_BYTES).unwrap_or(i64::MAX))?;
@@ -258,7 +283,7 @@ fn default_index_interval() -> u64 {
     4096
 }
 
-fn name_of_base(base_offset: i64) -> String {
+pub(super) fn name_of_base(base_offset: i64) -> String {
     format!("{base_offset:020}.log")
 }
 

@@ -91,9 +91,8 @@ fn check_header(batch: &BatchView<'_>, settings: &LogSettings) -> Result<(), App
     if batch.producer().is_some_and(|stamp| stamp.base_sequence < 0 || stamp.epoch < 0) {
         return Err(AppendError::invalid("an idempotent batch needs an epoch and a sequence"));
     }
-    if batch.is_transactional() {
-        let message = "this broker has no transactions: the producer has none that is open";
-        return Err(AppendError::new(ErrorCode::INVALID_TXN_STATE, message));
+    if batch.is_transactional() && batch.producer().is_none() {
+        return Err(AppendError::invalid("a transactional batch needs a producer id"));
     }
     Ok(())
 }

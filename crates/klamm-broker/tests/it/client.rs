@@ -78,12 +78,38 @@ impl Client {
         Ok(response)
     }
 
+    /// Sends bytes that are no whole frame.
+    pub fn send_part(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Everything until the broker closes the connection.
+    pub fn read_to_end(&mut self, out: &mut Vec<u8>) -> io::Result<usize> {
+        self.stream.read_to_end(out)
+    }
+
+    /// Whether something has come that was not read.
+    pub fn is_readable(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let readable = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).unwrap();
+        readable
+    }
+
     pub fn receive_raw(&mut self) -> io::Result<Bytes> {
         let mut size = [0; 4];
         self.stream.read_exact(&mut size)?;
         let mut frame = vec![0; i32::from_be_bytes(size) as usize];
         self.stream.read_exact(&mut frame)?;
         Ok(frame.into())
+    }
+
+    /// Nothing arrives within this time.
+    pub fn has_nothing_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let nothing = self.stream.peek(&mut [0]).is_err();
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        nothing
     }
 
     pub fn create(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> i16 {

@@ -1,5 +1,6 @@
 //! The command line, declared once: help, completions and the man page are generated from it.
 
+mod audit;
 mod values;
 
 use std::net::SocketAddr;
@@ -8,8 +9,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::audit::{
+    AuditArgs, AuditFixArgs, AuditReportArgs, ExplainArgs, FailOnArg, ReportArg, TxnCommand,
+};
 pub use self::values::RateArg;
-use self::values::{duration, format, language, patience, rate, record_size, throttle};
+use self::values::{duration, format, language, patience, rate, record_size, setting, throttle};
 
 /// From requirements to proven production on Apache Kafka.
 #[derive(Debug, Parser)]
@@ -51,6 +55,16 @@ pub enum Command {
         /// What about them.
         #[command(subcommand)]
         what: AclCommand,
+    },
+    /// Say what is wrong with a Kafka and with what uses it, with evidence and the exact fix; reads only
+    Audit(AuditArgs),
+    /// Print the page of an audit rule: what it looks at, why it hurts, what to do
+    Explain(ExplainArgs),
+    /// About open transactions
+    Txn {
+        /// What about them.
+        #[command(subcommand)]
+        what: TxnCommand,
     },
     /// Try everything that the spec needs from this machine, one by one
     Doctor(LookArgs),
@@ -474,7 +488,7 @@ pub struct BrokerArgs {
     /// A broker of a real cluster; without it the embedded broker is run.
     #[command(subcommand)]
     pub command: Option<BrokerCommand>,
-    /// Address to listen on (loopback unless you know why)
+    /// Address to listen on (loopback unless you know why); port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9092")]
     pub listen: SocketAddr,
     /// Where the data lives
@@ -486,12 +500,18 @@ pub struct BrokerArgs {
     /// Partitions of topics that are created without a count
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pub partitions: i32,
-    /// Create topics when they are first used
-    #[arg(long)]
+    /// Create topics when they are first used, as Kafka does unless it is told not to
+    #[arg(long, value_name = "true|false", default_value = "true", default_missing_value = "true", num_args = 0..=1, action = clap::ArgAction::Set)]
     pub auto_create: bool,
     /// Acknowledge only what survives a power loss
     #[arg(long)]
     pub fsync: bool,
+    /// One of Kafka's own broker settings that the embedded broker honours, as log.retention.hours=24; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub config: Vec<(String, String)>,
+    /// One JSON object a line, on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

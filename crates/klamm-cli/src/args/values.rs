@@ -42,6 +42,16 @@ pub(super) fn format() -> impl clap::builder::TypedValueParser<Value = klamm_pla
     })
 }
 
+/// A name and its value.
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("expected KEY=VALUE, as in log.retention.hours=24".to_owned()),
+    }
+}
+
 /// A rate in bytes.
 pub(super) fn throttle(text: &str) -> Result<u64, String> {
     match klamm_plan::spec::Rate::parse(text).map_err(|error| error.to_string())?.per_second() {

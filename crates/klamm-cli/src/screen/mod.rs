@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
+mod audit;
 mod comparison;
 mod diagnostics;
 mod document;
@@ -12,6 +13,11 @@ mod plan;
 mod receipt;
 mod verdict;
 
+pub use audit::{
+    Detail as AuditDetail, Paint as AuditPaint, Shown as AuditShown, clean as audit_clean,
+    html as audit_html, json as audit_json, junit as audit_junit, markdown as audit_markdown,
+    sarif as audit_sarif, text as audit_text,
+};
 pub use comparison::comparison;
 pub use diagnostics::render_diagnostics;
 pub use document::{plan_html, plan_markdown};

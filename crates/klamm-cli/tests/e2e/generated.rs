@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::harness::Place;
+use crate::harness::{Place, same_as_committed};
 
 #[tokio::test]
 async fn completions_know_every_command_in_every_shell() -> Result<()> {
@@ -35,5 +35,49 @@ async fn the_schema_of_the_spec_is_the_one_in_the_docs() -> Result<()> {
         printed.stdout.trim_end() == committed.trim_end(),
         "docs/klamm.schema.json is not what is printed"
     );
+    Ok(())
+}
+
+/// The chapters of the catalogue, by the beginning of codes.
+const CHAPTERS: [(&str, &str); 9] = [
+    ("KL1", "Producers"),
+    ("KL2", "Keys and partitions"),
+    ("KL3", "Schemas"),
+    ("KL4", "Consumers"),
+    ("KL5", "Cluster"),
+    ("KL6", "Recovery"),
+    ("KL7", "Event histories"),
+    ("KL8", "Streams, Connect, MirrorMaker, share groups"),
+    ("KL9", "Security"),
+];
+
+#[tokio::test]
+async fn every_rule_has_its_page_in_the_docs() -> Result<()> {
+    let listed = Place::new()?.run(&["explain", "--json"]).await?;
+    let mut index = "# Audit rules\n\nGenerated from the rules (`UPDATE=1 cargo test -p klamm-cli every_rule_has_its_page`). \
+        `klamm explain CODE` prints the same.\n"
+        .to_owned();
+    let mut chapter = "";
+    let mut pages = std::collections::BTreeSet::from(["README.md".to_owned(), "recall.md".to_owned()]);
+    for line in listed.stdout.lines() {
+        let rule: serde_json::Value = serde_json::from_str(line)?;
+        let text =
+            |name: &str| rule[name].as_str().map(str::to_owned).with_context(|| format!("no {name}: {rule}"));
+        let (code, name, summary, page) = (text("code")?, text("name")?, text("summary")?, text("page")?);
+        let (begins, title) =
+            CHAPTERS.into_iter().find(|(begins, _)| code.starts_with(begins)).context("a chapter")?;
+        if chapter != begins {
+            chapter = begins;
+            index.push_str(&format!("\n## {title}\n\n"));
+        }
+        index.push_str(&format!("- [{code} {name}]({code}.md): {summary}\n"));
+        same_as_committed(&format!("docs/rules/{code}.md"), &format!("# {code} {name}\n\n{page}\n"))?;
+        pages.insert(format!("{code}.md"));
+    }
+    same_as_committed("docs/rules/README.md", &index)?;
+    for entry in std::fs::read_dir(xtask::paths::root().join("docs/rules"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(pages.contains(&name), "docs/rules/{name} is the page of no rule");
+    }
     Ok(())
 }

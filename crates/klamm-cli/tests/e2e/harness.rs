@@ -84,23 +84,7 @@ impl Place {
     }
 
     fn spawn(&self, command: &mut Command) -> Result<Run> {
-        let mut child = command
-            .current_dir(self.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start klamm")?;
-        let stdout = child.stdout.take().context("standard output is piped")?;
-        let mut stderr = child.stderr.take().context("standard error is piped")?;
-        let stderr = tokio::spawn(async move {
-            let mut text = String::new();
-            // A program that ends closes the pipe; what it said until then counts.
-            let _ = stderr.read_to_string(&mut text).await;
-            text
-        });
-        Ok(Run { child, lines: BufReader::new(stdout).lines(), said: Vec::new(), stderr })
+        spawn_in(self.path(), command)
     }
 
     /// Runs the binary here to its end.
@@ -112,6 +96,31 @@ impl Place {
     pub fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
+}
+
+/// Runs the binary in a folder that is there, to its end.
+pub async fn run_in(folder: &Path, args: &[&str]) -> Result<Finished> {
+    spawn_in(folder, Command::new(env!("CARGO_BIN_EXE_klamm")).args(args))?.finish().await
+}
+
+fn spawn_in(folder: &Path, command: &mut Command) -> Result<Run> {
+    let mut child = command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot start klamm")?;
+    let stdout = child.stdout.take().context("standard output is piped")?;
+    let mut stderr = child.stderr.take().context("standard error is piped")?;
+    let stderr = tokio::spawn(async move {
+        let mut text = String::new();
+        // A program that ends closes the pipe; what it said until then counts.
+        let _ = stderr.read_to_string(&mut text).await;
+        text
+    });
+    Ok(Run { child, lines: BufReader::new(stdout).lines(), said: Vec::new(), stderr })
 }
 
 /// A run of the binary that goes on.
@@ -136,6 +145,14 @@ impl Run {
             bail!("klamm ended before {what}; it said:\n{}", self.said.join("\n"))
         };
         timeout(BOUND, reading).await.with_context(|| format!("no {what} within {BOUND:?}"))?
+    }
+
+    /// Reads one line.
+    pub async fn next_line(&mut self) -> Result<String> {
+        let line = timeout(BOUND, self.lines.next_line()).await.context("no line")??;
+        let line = line.with_context(|| format!("klamm ended; it said:\n{}", self.said.join("\n")))?;
+        self.said.push(line.clone());
+        Ok(line)
     }
 
     /// Waits until at least so many records are acknowledged and processed.

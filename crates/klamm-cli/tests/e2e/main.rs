@@ -2,7 +2,9 @@
 
 mod access;
 mod apply;
+mod audit;
 mod bad_input;
+mod embedded;
 mod exports;
 mod faults;
 mod generated;

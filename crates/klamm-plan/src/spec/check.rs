@@ -1,5 +1,6 @@
 //! From what is written to what is meant: defaults, and everything that a single field cannot know.
 
+mod accepted;
 mod cluster;
 mod readers;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use klamm_contract::{Consistency, Order, Survive};
 use klamm_kafka::{check_topic_name, metric_name};
 
+use self::accepted::check_audit;
 use self::cluster::{check_user, resolve};
 use self::readers::{Names, check_consumer, check_quota, check_recovery, check_streams};
 use super::decode::{Context, Named, Spanned, Word};
@@ -72,6 +74,7 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
         .collect();
     let quota = raw.quota.map_or_else(QuotaSpec::default, |quota| check_quota(quota.value, cx));
     let recovery = raw.recovery.and_then(|recovery| check_recovery(recovery, files, cx));
+    let audit = raw.audit.map_or_else(Default::default, |audit| check_audit(audit, cx));
     let principal = raw.principal.map(|principal| check_principal(principal, cx));
     let user = raw.user.and_then(|user| check_user(user, cx));
     let environments = check_environments(raw.environments, &owned, files, cx);
@@ -91,6 +94,7 @@ pub(super) fn spec(raw: RawSpec, files: &BTreeMap<String, String>, cx: &mut Cont
         user,
         quota,
         recovery,
+        audit,
         environments,
     })
 }

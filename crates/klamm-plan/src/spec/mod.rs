@@ -4,6 +4,7 @@
 //! checked against each other (`check`) into a [`Spec`]. All that is wrong is reported together.
 
 mod check;
+mod day;
 mod decode;
 mod raw;
 mod secret;
@@ -17,8 +18,11 @@ use std::collections::BTreeMap;
 use klamm_contract::{Consistency, Delivery, Order, Profile, Survive};
 use klamm_kafka::Version;
 
+pub use klamm_kafka::Mechanism;
+
+pub use self::day::Day;
 pub use self::decode::Spanned;
-pub use self::secret::{Mechanism, SecretRef};
+pub use self::secret::SecretRef;
 pub use self::set::SpecSet;
 pub use self::units::{ByteSize, Count, Duration, Factor, PerSecond, Percent, Rate, Retain, UnitError};
 pub use self::words::{ClusterKind, Effect, Membership, Produce, Protocol, Timestamps};
@@ -54,6 +58,8 @@ pub struct Spec {
     pub quota: QuotaSpec,
     /// What is left when the cluster is lost.
     pub recovery: Option<RecoverySpec>,
+    /// What is agreed on with the audit.
+    pub audit: AuditSpec,
     /// Environments, as written.
     pub environments: Vec<EnvironmentSpec>,
 }
@@ -108,6 +114,30 @@ pub struct QuotaSpec {
     pub write: Option<u64>,
     /// `consumer_byte_rate`.
     pub read: Option<u64>,
+}
+
+/// What is agreed on with the audit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct AuditSpec {
+    /// Findings that are accepted.
+    pub accept: Vec<AcceptSpec>,
+}
+
+/// A finding that is accepted, for a reason and until a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AcceptSpec {
+    /// Where it was written.
+    pub span: Span,
+    /// The rule's code: `KL504`.
+    pub rule: String,
+    /// Subject, or the beginning of it with a `*`; `None` is all of the rule's.
+    pub on: Option<String>,
+    /// Why it is accepted.
+    pub reason: String,
+    /// The last day on which it is.
+    pub until: Day,
 }
 
 /// What is left when the whole cluster is lost.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use klamm_contract::{Consistency, Delivery, Order, Profile};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::day::Day;
 use super::decode::{Context, Decode, Named, Spanned, Word, Words, record};
 use super::units::{ByteSize, Count, Duration, Factor, Percent, Rate, Retain};
 use super::yaml::{Kind, Node};
@@ -42,8 +43,34 @@ record! {
         quota: Option<Spanned<RawQuota>>,
         /// What is to be left when the whole cluster is lost.
         recovery: Option<Spanned<RawRecovery>>,
+        /// What is agreed on with `klamm audit`.
+        audit: Option<RawAudit>,
         /// Where else it runs, by name. An environment varies cluster, rates and profile, nothing else.
         environments: Option<Named<RawEnvironment>>,
+    }
+}
+
+record! {
+    /// What is agreed on with `klamm audit`.
+    #[schemars(rename = "Audit")]
+    struct RawAudit {
+        /// Findings that are accepted, each for a reason and until a day.
+        accept: Option<Vec<Spanned<RawAccept>>>,
+    }
+}
+
+record! {
+    /// A finding that is accepted.
+    #[schemars(rename = "Accept")]
+    struct RawAccept {
+        /// The rule's code: KL504.
+        rule: Spanned<String>,
+        /// Subject as the finding names it (topic app-logs), or its beginning with a * at the end. Default: all of the rule's.
+        on: Option<Spanned<String>>,
+        /// Why it is accepted.
+        reason: Spanned<String>,
+        /// The last day on which it is.
+        until: Spanned<Day>,
     }
 }
 

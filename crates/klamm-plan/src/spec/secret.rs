@@ -5,37 +5,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// SASL mechanisms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Mechanism {
-    /// `PLAIN`.
-    #[serde(rename = "PLAIN")]
-    Plain,
-    /// `SCRAM-SHA-256`.
-    #[serde(rename = "SCRAM-SHA-256")]
-    ScramSha256,
-    /// `SCRAM-SHA-512`.
-    #[serde(rename = "SCRAM-SHA-512")]
-    ScramSha512,
-}
-
-impl Mechanism {
-    /// Kafka's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Mechanism::Plain => "PLAIN",
-            Mechanism::ScramSha256 => "SCRAM-SHA-256",
-            Mechanism::ScramSha512 => "SCRAM-SHA-512",
-        }
-    }
-}
-
-impl fmt::Display for Mechanism {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// Where a secret is: specs, plans, exported files and journals hold this, never the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -147,6 +147,40 @@ fn wrong_shapes_are_refused_without_a_panic() {
 }
 
 #[test]
+fn a_finding_is_accepted_for_a_reason_and_until_a_day() {
+    let text = format!(
+        "{HEAD}audit:\n  accept:\n    - {{ rule: KL504, on: topic app-*, reason: lines may go, until: 2027-01-31 }}\n"
+    );
+    let spec = parse("klamm.yaml", &text).expect("a spec");
+    let [accept] = spec.audit.accept.as_slice() else { panic!("one") };
+    assert_eq!((accept.rule.as_str(), accept.on.as_deref()), ("KL504", Some("topic app-*")));
+    assert_eq!((accept.reason.as_str(), accept.until.to_string().as_str()), ("lines may go", "2027-01-31"));
+    assert_eq!((accept.span.line, accept.until.end_ms()), (5, 1_801_439_999_999));
+}
+
+#[test]
+fn a_suppression_that_is_not_complete_is_refused_with_place_and_value() {
+    let accept = |text: &str| wrong(&format!("{HEAD}audit:\n  accept:\n    - {{ {text} }}\n"));
+    let (code, line, column, message) = accept("rule: acks, reason: x, until: 2027-01-31").remove(0);
+    assert_eq!((code, line, column), ("bad-rule", 5, 15));
+    assert!(message.contains("\"acks\""), "{message}");
+    for (text, code, in_message) in [
+        ("rule: KL50, reason: x, until: 2027-01-31", "bad-rule", "KL50"),
+        ("rule: KL504, until: 2027-01-31", "missing-field", "reason"),
+        ("rule: KL504, reason: ' ', until: 2027-01-31", "empty-reason", "KL504"),
+        ("rule: KL504, reason: x", "missing-field", "until"),
+        ("rule: KL504, reason: x, until: 31.1.2027", "bad-day", "31.1.2027"),
+        ("rule: KL504, reason: x, until: 2027-02-30", "bad-day", "2027-02-30"),
+        ("rule: KL504, on: '*', reason: x, until: 2027-01-31", "bad-subject", "*"),
+        ("rule: KL504, why: x, reason: x, until: 2027-01-31", "unknown-field", "why"),
+    ] {
+        let problems = accept(text);
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(problems[0].0 == code && problems[0].3.contains(in_message), "{text}: {problems:?}");
+    }
+}
+
+#[test]
 fn a_cluster_may_be_its_own_file() {
     let text = format!("{HEAD}cluster: cluster.yaml\nenvironments:\n  eu: {{ cluster: eu.yaml }}\n");
     assert_eq!(needs("klamm.yaml", &text), ["cluster.yaml", "eu.yaml"]);

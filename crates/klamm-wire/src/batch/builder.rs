@@ -66,6 +66,21 @@ impl BatchBuilder {
         self
     }
 
+    /// Makes this time that of all records, set by the broker.
+    pub fn log_append_time(mut self, timestamp_ms: i64) -> Self {
+        self.attributes |= bit::LOG_APPEND_TIME;
+        self.max_timestamp_ms = timestamp_ms;
+        self
+    }
+
+    /// Notes when compaction may drop the tombstones of this batch (KIP-534). It takes the place of the base timestamp, so it
+    /// comes before the first record.
+    pub fn delete_horizon(mut self, horizon_ms: i64) -> Self {
+        self.attributes |= bit::DELETE_HORIZON;
+        self.base_timestamp_ms = horizon_ms;
+        self
+    }
+
     /// Sets the base offset, which a produce request leaves at 0.
     pub fn base_offset(mut self, offset: i64) -> Self {
         self.base_offset = offset;
@@ -92,9 +107,14 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[Header<'_>],
     ) {
+        let set_by_broker = self.attributes & bit::LOG_APPEND_TIME != 0;
         if self.count == 0 {
-            self.base_timestamp_ms = timestamp_ms;
-            self.max_timestamp_ms = timestamp_ms;
+            if self.attributes & bit::DELETE_HORIZON == 0 {
+                self.base_timestamp_ms = timestamp_ms;
+            }
+            if !set_by_broker {
+                self.max_timestamp_ms = timestamp_ms;
+            }
         }
         let timestamp_delta = timestamp_ms.wrapping_sub(self.base_timestamp_ms);
         let body = body_size(offset_delta, timestamp_delta, key, value, headers);
@@ -109,9 +129,20 @@ impl BatchBuilder {
             put_bytes(&mut self.buffer, Some(header.key));
             put_bytes(&mut self.buffer, header.value);
         }
-        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
-        self.last_offset_delta = offset_delta;
+        if !set_by_broker {
+            self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
+        }
+        self.last_offset_delta = self.last_offset_delta.max(offset_delta);
         self.count += 1;
+    }
+
+    /// Lets the batch end at `offset_delta`, though the last records are gone: compaction keeps where a batch ended. One that has no
+    /// record left keeps the time of its newest.
+    pub fn ends_at(&mut self, offset_delta: i32, max_timestamp_ms: i64) {
+        self.last_offset_delta = self.last_offset_delta.max(offset_delta);
+        if self.count == 0 {
+            self.max_timestamp_ms = max_timestamp_ms;
+        }
     }
 
     /// Number of records so far.

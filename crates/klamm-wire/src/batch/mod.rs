@@ -218,6 +218,11 @@ impl<'a> BatchView<'a> {
         self.attributes() & bit::DELETE_HORIZON != 0
     }
 
+    /// From when on compaction may drop the tombstones of this batch (KIP-534).
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        self.has_delete_horizon().then(|| self.base_timestamp_ms())
+    }
+
     /// Compares the stored CRC32C with that of the bytes it covers: all from the attributes on.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod driver;
 mod inbound;
 mod link;
 mod negotiate;
+mod peer;
 mod probe;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::security::Security;
 use dial::Target;
 use link::Link;
 pub use negotiate::ApiRanges;
+pub use peer::peer_certificates;
 pub use probe::ask_for_sasl;
 
 /// How a connection behaves. Every wait and every buffer has its bound here.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use klamm_kafka::Mechanism;
 use rand::Rng;
 use rand::distr::Alphanumeric;
 
@@ -16,7 +17,7 @@ use crate::protocol::messages::{
 };
 use crate::protocol::protocol::{Message, Request, StrBytes};
 use crate::sasl::{self, Hash, ScramFirst};
-use crate::security::{Mechanism, Sasl};
+use crate::security::Sasl;
 
 /// Versions of each request that a broker speaks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,10 +108,9 @@ pub(super) async fn authenticate(
     }
     handshake(link, version, sasl.mechanism, limit).await?;
     let exchange = Exchange { link, ranges, mechanism: sasl.mechanism, limit };
-    let answer = match sasl.mechanism {
-        Mechanism::Plain => exchange.send(sasl::plain(&sasl.username, &sasl.password)).await?,
-        Mechanism::ScramSha256 => exchange.scram(Hash::Sha256, sasl).await?,
-        Mechanism::ScramSha512 => exchange.scram(Hash::Sha512, sasl).await?,
+    let answer = match Hash::of(sasl.mechanism) {
+        None => exchange.send(sasl::plain(&sasl.username, &sasl.password)).await?,
+        Some(hash) => exchange.scram(hash, sasl).await?,
     };
     let lifetime = u64::try_from(answer.session_lifetime_ms).unwrap_or(0);
     Ok((lifetime > 0).then(|| Duration::from_millis(lifetime)))

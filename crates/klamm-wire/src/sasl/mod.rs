@@ -1,8 +1,9 @@
-//! SASL, the client's side: PLAIN and SCRAM. Messages in and out as values; the connection carries them.
-//!
-//! The server's side arrives with the embedded broker's security.
+//! SASL: PLAIN and SCRAM. Messages in and out as values; the connection carries them.
 
 mod scram;
+mod scram_server;
+
+pub use scram_server::{ScramClient, ScramCredential, ScramProof};
 
 pub use scram::{Hash, MAX_ITERATIONS, MIN_ITERATIONS, ScramError, ScramFirst, ScramVerify};
 

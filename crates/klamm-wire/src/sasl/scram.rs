@@ -8,6 +8,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
+use klamm_kafka::Mechanism;
 use sha2::{Digest, Sha256, Sha512};
 
 /// Fewest iterations that are accepted (RFC 7677, and Kafka's own minimum): fewer make the password easy to guess.
@@ -167,11 +168,28 @@ impl Challenge {
     }
 }
 
-fn attribute(message: &str, name: char) -> Option<&str> {
+pub(super) fn attribute(message: &str, name: char) -> Option<&str> {
     message.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
 impl Hash {
+    /// The hash of a SCRAM mechanism; `PLAIN` has none.
+    pub fn of(mechanism: Mechanism) -> Option<Hash> {
+        match mechanism {
+            Mechanism::Plain => None,
+            Mechanism::ScramSha256 => Some(Hash::Sha256),
+            Mechanism::ScramSha512 => Some(Hash::Sha512),
+        }
+    }
+
+    /// The SCRAM mechanism with this hash.
+    pub fn mechanism(self) -> Mechanism {
+        match self {
+            Hash::Sha256 => Mechanism::ScramSha256,
+            Hash::Sha512 => Mechanism::ScramSha512,
+        }
+    }
+
     /// The salted password, which is all that a server is told of it (RFC 5802: `Hi`). Costs as much as the iterations.
     pub fn salted_password(self, password: &str, salt: &[u8], rounds: u32) -> Vec<u8> {
         let password = password.as_bytes();
@@ -181,14 +199,14 @@ impl Hash {
         }
     }
 
-    fn digest(self, data: &[u8]) -> Vec<u8> {
+    pub(super) fn digest(self, data: &[u8]) -> Vec<u8> {
         match self {
             Hash::Sha256 => Sha256::digest(data).to_vec(),
             Hash::Sha512 => Sha512::digest(data).to_vec(),
         }
     }
 
-    fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
+    pub(super) fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
         match self {
             Hash::Sha256 => keyed::<Hmac<Sha256>>(key, data).finalize().into_bytes().to_vec(),
             Hash::Sha512 => keyed::<Hmac<Sha512>>(key, data).finalize().into_bytes().to_vec(),

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use klamm_wire::protocol::messages::{ApiKey, MetadataRequest, MetadataResponse};
-use klamm_wire::{CertificateFault, ClientCertificate, Connection, Security, Tls, WireErrorKind};
+use klamm_wire::{
+    CertificateFault, ClientCertificate, Connection, Security, Tls, WireErrorKind, peer_certificates,
+};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -183,4 +186,29 @@ async fn certificate_files_that_cannot_be_used_are_named() {
     let security = Security { tls: Some(empty), sasl: None };
     let error = Connection::connect("localhost:1", &security, &options()).await.expect_err("no certificate");
     assert!(error.to_string().contains("no certificate in it"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_would_be_refused_is_still_seen() {
+    let pki = Pki::new("broker.example");
+    let address = tls_broker(&pki.server).await;
+    let shown = peer_certificates(&address, &Tls::default(), Duration::from_secs(5)).await.expect("seen");
+    assert_eq!(shown.len(), 1);
+    assert!(shown[0].windows(14).any(|bytes| bytes == b"broker.example"));
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_listener_that_wants_one_is_seen_without_having_one() {
+    let pki = Pki::new("localhost");
+    let address = tls_broker(&pki.mutual).await;
+    let shown = peer_certificates(&address, &Tls::default(), Duration::from_secs(5)).await.expect("seen");
+    assert_eq!(shown.len(), 1);
+}
+
+#[tokio::test]
+async fn a_plaintext_listener_shows_no_certificate() {
+    let address = broker(answer).await.replace("127.0.0.1", "localhost");
+    let limit = Duration::from_secs(5);
+    let error = peer_certificates(&address, &Tls::default(), limit).await.expect_err("no TLS");
+    assert_eq!(error.address(), address);
 }

@@ -1,37 +1,40 @@
 //! Joining, and the rebalance that follows: who is waited for, who leads, what the next generation is.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use klamm_kafka::ErrorCode;
 
-use super::{Group, refuse_join, refuse_sync};
+use super::{Group, InitialRebalance, NEW_MEMBER_JOIN_TIMEOUT_MS, refuse_join, refuse_sync};
+use crate::group::classic_state;
 use crate::group::member::Member;
 use crate::group::messages::{Identity, JoinAnswer, JoinRequest, Phase, Replies, Reply, SyncAnswer, Token};
 
 impl Group {
-    /// Whether the protocols of a joining member fit those of the others.
+    /// Whether the protocols of a joining member fit those of all members, itself as it was among them.
     pub(super) fn accepts(&self, request: &JoinRequest) -> bool {
-        if request.protocol_type.is_empty() || request.protocols.is_empty() {
-            return false;
-        }
-        let others: Vec<_> = self
-            .members
-            .iter()
-            .filter(|(id, member)| {
-                let same_instance =
-                    member.instance_id.is_some() && member.instance_id == request.identity.instance_id;
-                **id != request.identity.member_id && !same_instance
-            })
-            .map(|(_, member)| member)
-            .collect();
-        if others.is_empty() {
-            return true;
+        if self.phase == Phase::Empty {
+            return !request.protocol_type.is_empty() && !request.protocols.is_empty();
         }
         let shared =
-            |name: &String| others.iter().all(|m| m.protocols.iter().any(|(other, _)| other == name));
+            |name: &String| self.members.values().all(|m| m.protocols.iter().any(|(other, _)| other == name));
         self.protocol_type.as_ref() == Some(&request.protocol_type)
             && request.protocols.iter().any(|(name, _)| shared(name))
+    }
+
+    /// `group.max.size`. In a rebalance those count who have joined it, so that the last to come are kept out.
+    pub(super) fn has_room_for(&self, member_id: &str) -> bool {
+        let known = self.members.get(member_id);
+        match self.phase {
+            Phase::Empty => true,
+            Phase::PreparingRebalance => {
+                let joined = self.members.values().filter(|member| member.waiting_join.is_some()).count();
+                known.is_some_and(|member| member.waiting_join.is_some()) || joined < self.settings.max_size
+            }
+            Phase::CompletingRebalance | Phase::Stable => {
+                known.is_some() || self.members.len() < self.settings.max_size
+            }
+        }
     }
 
     pub(super) fn add(
@@ -49,6 +52,9 @@ impl Group {
             self.instances.insert(instance.clone(), member_id.clone());
         }
         self.joined += 1;
+        if let Some(initial) = &mut self.initial {
+            initial.somebody_came = true;
+        }
         let member = Member {
             instance_id: request.identity.instance_id,
             client_id: request.client_id,
@@ -57,10 +63,11 @@ impl Group {
             rebalance_timeout_ms: request.rebalance_timeout_ms,
             protocols: request.protocols,
             assignment: Bytes::new(),
-            session_deadline_ms: now_ms + request.session_timeout_ms,
+            session_deadline_ms: now_ms + NEW_MEMBER_JOIN_TIMEOUT_MS,
             waiting_join: Some(token),
             waiting_sync: None,
             synced: false,
+            is_new: true,
             seniority: self.joined,
         };
         if self.leader.is_none() {
@@ -127,15 +134,13 @@ impl Group {
         if let Some(instance) = &member.instance_id {
             self.instances.insert(instance.clone(), member_id.clone());
         }
-        let unchanged = member.protocols == request.protocols;
         member.protocols = request.protocols;
-        member.client_id = request.client_id;
-        member.client_host = request.client_host;
         member.session_timeout_ms = request.session_timeout_ms;
         member.rebalance_timeout_ms = request.rebalance_timeout_ms;
         member.session_deadline_ms = now_ms + member.session_timeout_ms;
-        if self.phase == Phase::Stable && unchanged {
-            self.members.insert(member_id.clone(), member);
+        self.members.insert(member_id.clone(), member);
+        if self.phase == Phase::Stable && self.choose_protocol() == self.protocol {
+            self.unrecorded = true;
             let mut answer = self.join_answer(&member_id);
             if led && request.supports_skip_assignment {
                 answer.skip_assignment = true;
@@ -146,8 +151,9 @@ impl Group {
             out.push((token, Reply::Join(answer)));
             return;
         }
-        member.waiting_join = Some(token);
-        self.members.insert(member_id, member);
+        if let Some(member) = self.members.get_mut(&member_id) {
+            member.waiting_join = Some(token);
+        }
         self.rebalance(now_ms, out);
     }
 
@@ -159,18 +165,42 @@ impl Group {
                     if let Some(token) = member.waiting_sync.take() {
                         refuse_sync(token, ErrorCode::REBALANCE_IN_PROGRESS, out);
                     }
+                    member.assignment = Bytes::new();
                     // Its time was not counted while it waited.
                     member.session_deadline_ms = now_ms + member.session_timeout_ms;
                 }
             }
-            self.settle_until_ms = match self.phase {
-                Phase::Empty => now_ms + self.initial_delay_ms,
-                _ => now_ms,
-            };
+            if self.phase == Phase::Empty {
+                let delay_ms = self.settings.initial_delay_ms;
+                let remaining_ms = (self.longest_rebalance_timeout_ms() - delay_ms).max(0);
+                let ends_ms = now_ms + delay_ms;
+                self.initial =
+                    Some(InitialRebalance { ends_ms, delay_ms, remaining_ms, somebody_came: false });
+            }
             self.phase = Phase::PreparingRebalance;
             self.phase_deadline_ms = now_ms + self.longest_rebalance_timeout_ms();
         }
-        self.complete_join_if_all_are_here(now_ms, out);
+        if self.initial.is_some() {
+            self.end_initial_delay(now_ms, out);
+        } else {
+            self.complete_join_if_all_are_here(now_ms, out);
+        }
+    }
+
+    /// The first rebalance of a group ends by the clock, whoever may still be expected.
+    pub(super) fn end_initial_delay(&mut self, now_ms: i64, out: &mut Replies) {
+        let Some(initial) = self.initial.filter(|initial| now_ms >= initial.ends_ms) else { return };
+        if initial.somebody_came && initial.remaining_ms > 0 {
+            let delay_ms = self.settings.initial_delay_ms.min(initial.remaining_ms);
+            self.initial = Some(InitialRebalance {
+                ends_ms: now_ms + delay_ms,
+                delay_ms,
+                remaining_ms: (initial.remaining_ms - initial.delay_ms).max(0),
+                somebody_came: false,
+            });
+            return;
+        }
+        self.complete_without_the_late(now_ms, out);
     }
 
     pub(super) fn all_have_joined(&self) -> bool {
@@ -178,15 +208,13 @@ impl Group {
     }
 
     pub(super) fn complete_join_if_all_are_here(&mut self, now_ms: i64, out: &mut Replies) {
-        if self.phase == Phase::PreparingRebalance && self.all_have_joined() && now_ms >= self.settle_until_ms
-        {
+        if self.phase == Phase::PreparingRebalance && self.initial.is_none() && self.all_have_joined() {
             self.complete_join(now_ms, out);
         }
     }
 
     /// The time is up: dynamic members that have not joined are out. Static ones stay until their session ends.
-    pub(super) fn drop_members_that_did_not_join(&mut self, now_ms: i64, out: &mut Replies) {
-        self.pending.clear();
+    pub(super) fn complete_without_the_late(&mut self, now_ms: i64, out: &mut Replies) {
         let late: Vec<_> = self
             .members
             .iter()
@@ -208,8 +236,10 @@ impl Group {
     /// All joins are in: a new generation begins.
     fn complete_join(&mut self, now_ms: i64, out: &mut Replies) {
         self.generation = self.generation.wrapping_add(1).max(1);
+        self.initial = None;
         if self.members.is_empty() {
             self.phase = Phase::Empty;
+            self.unrecorded = true;
             (self.protocol, self.leader) = (None, None);
             return;
         }
@@ -220,6 +250,7 @@ impl Group {
         let mut waiting = Vec::new();
         for (id, member) in &mut self.members {
             member.synced = false;
+            member.is_new = false;
             member.session_deadline_ms = now_ms + member.session_timeout_ms;
             waiting.extend(member.waiting_join.take().map(|token| (member.seniority, token, id.clone())));
         }
@@ -231,19 +262,7 @@ impl Group {
 
     /// The protocol that most members prefer among those that all of them know.
     fn choose_protocol(&self) -> Option<String> {
-        let mut common: Option<HashSet<&str>> = None;
-        for member in self.members.values() {
-            let names: HashSet<_> = member.protocols.iter().map(|(name, _)| name.as_str()).collect();
-            common = Some(common.map_or(names.clone(), |common| &common & &names));
-        }
-        let common = common?;
-        let mut votes = BTreeMap::<&str, usize>::new();
-        for member in self.members.values() {
-            let preferred =
-                member.protocols.iter().map(|(name, _)| name.as_str()).find(|name| common.contains(name));
-            *votes.entry(preferred?).or_default() += 1;
-        }
-        votes.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name.to_owned())
+        classic_state::choose_protocol(self.members.values().map(|member| member.protocols.as_slice()))
     }
 
     /// The leader stays if it has joined; else the eldest of those who have leads.
@@ -260,6 +279,7 @@ impl Group {
     pub(super) fn assign(&mut self, assignments: Vec<(String, Bytes)>, now_ms: i64, out: &mut Replies) {
         let mut parts: HashMap<_, _> = assignments.into_iter().collect();
         self.phase = Phase::Stable;
+        self.unrecorded = true;
         let mut waiting = Vec::new();
         for (id, member) in &mut self.members {
             member.assignment = parts.remove(id).unwrap_or_default();

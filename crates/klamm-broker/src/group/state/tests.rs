@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 const SESSION_MS: i64 = 10_000;
 const REBALANCE_MS: i64 = 60_000;
+const SETTINGS: ClassicSettings = ClassicSettings { initial_delay_ms: 0, max_size: usize::MAX };
 
 struct Story {
     group: Group,
@@ -15,7 +16,7 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        Self { group: Group::new(0), now_ms: 0, next_token: 0, replies: HashMap::new() }
+        Self { group: Group::new(SETTINGS), now_ms: 0, next_token: 0, replies: HashMap::new() }
     }
 
     fn token(&mut self) -> Token {
@@ -138,7 +139,7 @@ fn two_members_share_the_leaders_assignment() {
 #[test]
 fn a_leaving_member_makes_the_other_rejoin() {
     let mut story = Story::two_members();
-    story.group.leave(&dynamic("m1"), 0, &mut Vec::new()).unwrap();
+    assert_eq!(story.group.leave(&[dynamic("m1")], 0, &mut Vec::new()), [Ok(())]);
     assert_eq!(story.group.heartbeat(&dynamic("m2"), 2, 0), Err(ErrorCode::REBALANCE_IN_PROGRESS));
     let token = story.join("m2");
     let answer = story.joined(token);
@@ -255,12 +256,14 @@ fn an_id_that_never_comes_back_does_not_hold_the_others_up() {
 #[test]
 fn commits_are_taken_from_the_current_generation_only() {
     let mut story = Story::two_members();
-    let mut commit = |member: &str, generation| story.group.check_commit(&dynamic(member), generation, 0);
+    let mut commit = |member: &str, generation| {
+        story.group.check_commit(&dynamic(member), generation, CommitKind::Plain, 0)
+    };
     assert_eq!(commit("m1", 2), Ok(()));
     assert_eq!(commit("m1", 1), Err(ErrorCode::ILLEGAL_GENERATION));
     assert_eq!(commit("x", 2), Err(ErrorCode::UNKNOWN_MEMBER_ID));
     assert_eq!(commit("", -1), Err(ErrorCode::UNKNOWN_MEMBER_ID), "the group is not empty");
-    assert_eq!(Group::new(0).check_commit(&dynamic(""), -1, 0), Ok(()));
+    assert_eq!(Group::new(SETTINGS).check_commit(&dynamic(""), -1, CommitKind::Plain, 0), Ok(()));
 }
 
 #[test]
@@ -282,4 +285,85 @@ fn a_member_with_no_protocol_in_common_is_refused() {
     story.group.join(request, token, 0, &mut out);
     story.collect(out);
     assert_eq!(story.joined(token).error, Some(ErrorCode::INCONSISTENT_GROUP_PROTOCOL));
+}
+
+#[test]
+fn who_never_syncs_is_out_although_the_leader_did() {
+    let mut story = Story::new();
+    let first = story.join("");
+    story.joined(first);
+    let (second, first) = (story.join(""), story.join("m1"));
+    for token in [first, second] {
+        story.joined(token);
+    }
+    let token = story.sync("m1", 2, &[("m1", "part 0"), ("m2", "part 1")]);
+    story.synced(token).unwrap();
+    for _ in 0..REBALANCE_MS / 5_000 {
+        let _ = story.group.heartbeat(&dynamic("m1"), 2, story.now_ms);
+        let _ = story.group.heartbeat(&dynamic("m2"), 2, story.now_ms);
+        story.pass(5_000);
+    }
+    let members: Vec<_> = story.group.describe().members.into_iter().map(|m| m.identity.member_id).collect();
+    assert_eq!(members, ["m1"]);
+    assert_eq!(story.group.heartbeat(&dynamic("m1"), 2, story.now_ms), Err(ErrorCode::REBALANCE_IN_PROGRESS));
+}
+
+#[test]
+fn the_first_rebalance_waits_while_members_keep_coming() {
+    let mut story = Story::new();
+    story.group = Group::new(ClassicSettings { initial_delay_ms: 3_000, max_size: usize::MAX });
+    let first = story.join("");
+    story.pass(2_000);
+    let second = story.join("");
+    story.pass(2_000);
+    assert!(story.replies.is_empty(), "the second one prolonged the delay");
+    story.pass(2_000);
+    let (first, second) = (story.joined(first), story.joined(second));
+    assert_eq!((first.generation, second.generation, first.members.len()), (1, 1, 2));
+}
+
+#[test]
+fn in_a_full_group_the_last_to_join_a_rebalance_are_kept_out() {
+    let mut story = Story::two_members();
+    story.group.settings.max_size = 1;
+    let third = story.join("");
+    assert_eq!(story.joined(third).error, Some(ErrorCode::GROUP_MAX_SIZE_REACHED));
+    assert_eq!(story.group.heartbeat(&dynamic("m2"), 2, 0), Ok(()), "who is in stays in");
+    let changed = story.join_as(dynamic("m2"), "other topics");
+    let late = story.join("m1");
+    assert_eq!(story.joined(late).error, Some(ErrorCode::GROUP_MAX_SIZE_REACHED));
+    story.pass(REBALANCE_MS);
+    assert_eq!(story.joined(changed).members.len(), 1);
+}
+
+#[test]
+fn members_that_leave_together_cause_one_rebalance() {
+    let mut story = Story::two_members();
+    let third = story.join("");
+    let (first, second) = (story.join("m1"), story.join("m2"));
+    let third = story.joined(third).member_id;
+    for token in [first, second] {
+        story.joined(token);
+    }
+    let token = story.sync("m1", 3, &[]);
+    story.synced(token).unwrap();
+    let mut out = Vec::new();
+    let left = story.group.leave(&[dynamic("m2"), dynamic(&third), dynamic("x")], 0, &mut out);
+    assert_eq!(left, [Ok(()), Ok(()), Err(ErrorCode::UNKNOWN_MEMBER_ID)]);
+    let alone = story.join("m1");
+    assert_eq!(story.joined(alone).generation, 4);
+}
+
+#[test]
+fn a_group_is_the_same_after_it_was_written_and_read() {
+    let mut story = Story::two_members();
+    let state = story.group.take_unrecorded(7).unwrap();
+    assert_eq!(story.group.take_unrecorded(8), None, "nothing new");
+    let written = serde_json::to_string(&state).unwrap();
+    let read = serde_json::from_str(&written).unwrap();
+    assert_eq!(state, read);
+    let again = Group::from_state(&read, SETTINGS, 100);
+    assert_eq!(again.to_record(7), state);
+    assert_eq!(again.describe().state, "Stable");
+    assert_eq!(again.next_deadline_ms(), Some(100 + SESSION_MS), "sessions begin anew");
 }

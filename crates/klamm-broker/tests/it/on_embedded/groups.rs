@@ -156,7 +156,7 @@ async fn offsets_are_committed_by_members_or_while_the_group_is_empty() {
     client.create("t", 1, &[]);
     assert_eq!(committed(&mut client), -1);
     assert_eq!(commit(&mut client, -1, "", 5), 0, "from outside");
-    assert_eq!(commit(&mut client, 1, "x", 6), ErrorCode::ILLEGAL_GENERATION.code());
+    assert_eq!(commit(&mut client, 1, "x", 6), ErrorCode::UNKNOWN_MEMBER_ID.code());
     let joined = join_anew(&mut client);
     assert_eq!(commit(&mut client, 1, &joined.member_id, 7), ErrorCode::REBALANCE_IN_PROGRESS.code());
     sync(&mut client, &joined, &[]);
@@ -202,4 +202,70 @@ async fn groups_are_found_listed_described_and_deleted() {
     let unknown =
         client.call(6, &DescribeGroupsRequest::default().with_groups(vec![group()])).groups.remove(0);
     assert_eq!(unknown.error_code, ErrorCode::GROUP_ID_NOT_FOUND.code());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stable_group_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::held(NOW);
+    let config = || {
+        let mut config = BrokerConfig::default();
+        config.data_dir = Some(dir.path().to_owned());
+        config.clock = clock.clone();
+        config
+    };
+    let broker = Broker::start(config()).await.unwrap();
+    let mut client = Client::connect(&broker.bootstrap());
+    let joined = join_anew(&mut client);
+    assert_eq!(sync(&mut client, &joined, &[(&joined.member_id, "all")]).0, 0);
+    // Dropped as by a kill: nothing is flushed or marked.
+    drop(broker);
+
+    let broker = Broker::start(config()).await.unwrap();
+    let mut client = Client::connect(&broker.bootstrap());
+    let described =
+        client.call(5, &DescribeGroupsRequest::default().with_groups(vec![group()])).groups.remove(0);
+    assert_eq!((&*described.group_state, &*described.protocol_data), ("Stable", "range"));
+    assert_eq!(described.members[0].member_metadata, "subscription");
+    assert_eq!(heartbeat(&mut client, &joined), 0, "it need not join again");
+    assert_eq!(sync(&mut client, &joined, &[]), (0, Bytes::from_static(b"all")));
+    clock.advance(Duration::from_secs(10));
+    // Not by a heartbeat: that would prolong it.
+    eventually("the end of the session", || {
+        let request = DescribeGroupsRequest::default().with_groups(vec![group()]);
+        &*client.call(5, &request).groups[0].group_state == "Empty"
+    });
+    drop(broker);
+
+    let broker = Broker::start(config()).await.unwrap();
+    let mut client = Client::connect(&broker.bootstrap());
+    let described =
+        client.call(5, &DescribeGroupsRequest::default().with_groups(vec![group()])).groups.remove(0);
+    assert_eq!((&*described.group_state, described.members.len()), ("Empty", 0));
+    assert_eq!(join_anew(&mut client).generation_id, 3, "generations go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_group_takes_nobody_in() {
+    let mut config = BrokerConfig::default();
+    config.group_max_size = 1;
+    let broker = Broker::start(config).await.unwrap();
+    let mut client = Client::connect(&broker.bootstrap());
+    let joined = join_anew(&mut client);
+    sync(&mut client, &joined, &[]);
+    assert_eq!(join(&mut client, "").error_code, ErrorCode::GROUP_MAX_SIZE_REACHED.code());
+    assert_eq!(heartbeat(&mut client, &joined), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_can_be_ended_on_purpose() {
+    let broker = start().await;
+    let mut client = Client::connect(&broker.bootstrap());
+    let joined = join_anew(&mut client);
+    assert_eq!(sync(&mut client, &joined, &[(&joined.member_id, "all")]).0, 0);
+    assert_eq!(heartbeat(&mut client, &joined), 0);
+    assert!(!broker.expire_session("g", "somebody else") && !broker.expire_session("h", &joined.member_id));
+    assert!(broker.expire_session("g", &joined.member_id));
+    assert_eq!(heartbeat(&mut client, &joined), ErrorCode::UNKNOWN_MEMBER_ID.code());
+    assert_ne!(join_anew(&mut client).member_id, joined.member_id);
 }

@@ -66,6 +66,7 @@ async fn a_transactional_id_fences_its_earlier_holders_also_after_a_restart() {
     let init = |client: &mut Client, held: (i64, i16)| {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(Some(TransactionalId(text("t"))))
+            .with_transaction_timeout_ms(60_000)
             .with_producer_id(ProducerId(held.0))
             .with_producer_epoch(held.1);
         let answer = client.call(4, &request);

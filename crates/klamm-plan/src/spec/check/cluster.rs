@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use klamm_kafka::Version;
+use klamm_kafka::{Mechanism, Version};
 
 use super::language;
 use crate::Span;
 use crate::spec::decode::{Context, Decode, Spanned};
 use crate::spec::raw::{ClusterOrFile, RawCluster, RawClusterFile, RawMachine, RawSasl, RawTls, RawUser};
 use crate::spec::units::{PerSecond, Rate};
-use crate::spec::{
-    ClusterSpec, MachineSpec, Mechanism, SaslSpec, SecretRef, SecuritySpec, TlsSpec, UserSpec, yaml,
-};
+use crate::spec::{ClusterSpec, MachineSpec, SaslSpec, SecretRef, SecuritySpec, TlsSpec, UserSpec, yaml};
 
 /// No cluster has more; placements are computed for as many.
 const MAX_BROKERS: u32 = 10_000;

@@ -1,0 +1,61 @@
+//! What the targets of cargo-fuzz in `fuzz/` call. No panic and no runaway allocation may come of any input.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Runtime;
+
+use crate::journal::{Durability, Journal};
+use crate::security::{Principal, Session};
+use crate::settings::LogSettings;
+use crate::{Api, Broker, BrokerConfig, api, log};
+
+/// How long a request may wait: joins and fetches wait for what never comes here.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+struct Live {
+    runtime: Runtime,
+    broker: Broker,
+}
+
+static LIVE: LazyLock<Option<Live>> = LazyLock::new(|| {
+    let runtime = Runtime::new().ok()?;
+    let broker = runtime.block_on(Broker::start(BrokerConfig::default())).ok()?;
+    Some(Live { runtime, broker })
+});
+
+/// One frame, as a connection gives it to the handlers.
+pub fn frame(bytes: &[u8]) {
+    let Some(live) = &*LIVE else { return };
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
+    let Some(listener) = live.broker.listeners.first().cloned() else { return };
+    let node = &live.broker.node;
+    let session = Session::new(listener, local, local, Principal::anonymous(), node.config.clock.clone());
+    let handled = api::handle_frame(node, &session, Bytes::copy_from_slice(bytes));
+    // Only that it comes back, or waits.
+    let _ = live.runtime.block_on(async { tokio::time::timeout(PATIENCE, handled).await });
+}
+
+/// The body of a request: the first byte chooses the API, the second one its version.
+pub fn request(bytes: &[u8]) {
+    let [which, version, body @ ..] = bytes else { return };
+    let api = Api::ALL[usize::from(*which) % Api::ALL.len()];
+    let (first, last) = api.versions().into_inner();
+    let version = first + i16::from(*version) % (last - first + 1);
+    let _ = api::decodes(api, version, Bytes::copy_from_slice(body));
+}
+
+/// A record batch, as a produce request brings it.
+pub fn batch(bytes: &[u8]) {
+    log::check_untrusted(&Bytes::copy_from_slice(bytes), &LogSettings::default());
+}
+
+/// The bytes of a journal, opened and replayed.
+pub fn journal(bytes: &[u8]) {
+    let Ok(file) = tempfile::NamedTempFile::new() else { return };
+    if std::fs::write(file.path(), bytes).is_ok() {
+        let _ = Journal::open(file.path(), Durability::PageCache, |_: serde_json::Value| {});
+    }
+}

@@ -1,0 +1,18 @@
+const { Kafka } = require('kafkajs');
+const { reserve, bill } = require('./shipping');
+
+const kafka = new Kafka({ clientId: 'shipping', brokers: process.env.KAFKA.split(',') });
+const consumer = kafka.consumer({ groupId: 'shipping' });
+
+async function main() {
+  await consumer.connect();
+  await consumer.subscribe({ topics: ['orders'], fromBeginning: true });
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      const order = JSON.parse(message.value.toString());
+      await Promise.all([reserve(order), bill(order)]);
+    },
+  });
+}
+
+main();
