@@ -32,6 +32,7 @@ mod journal;
 mod log;
 mod node;
 mod offsets;
+mod outlet;
 mod placement;
 mod quota;
 mod resource_type;

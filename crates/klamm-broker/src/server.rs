@@ -8,15 +8,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use klamm_wire::frame::{read_frame, write_frame};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use klamm_wire::frame::read_frame;
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::api::{Answer, handle_frame};
+use crate::api::{Answer, Frame, LENGTH_BYTES, handle_frame};
 use crate::node::Node;
+use crate::outlet::{Outlet, write_frame};
 use crate::security::config::Listener;
 use crate::security::{Bound, Greeting, Session, accept, greet};
 use crate::sync::lock;
@@ -157,10 +158,7 @@ async fn noted(requests: impl Future<Output = Result<(), String>>, peer: SocketA
 }
 
 /// Handles one request after the other until the client leaves, or for the reason that is returned.
-async fn requests<S>(stream: &mut S, session: &Session, node: &Node) -> Result<(), String>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn requests<S: Outlet>(stream: &mut S, session: &Session, node: &Node) -> Result<(), String> {
     let mut stream = BufReader::with_capacity(64 * 1024, stream);
     loop {
         let limit = match session.is_authenticating() {
@@ -183,9 +181,9 @@ where
             tokio::time::sleep(node.config.security.failed_authentication_delay).await;
         }
         match answer {
-            Answer::Respond(answer) => write(&mut stream, &answer, node.config.max_write_stall).await?,
+            Answer::Respond(answer) => write(*stream.get_mut(), answer, node.config.max_write_stall).await?,
             Answer::Cut(answer) => {
-                return Err(write_half(&mut stream, &answer, node.config.max_write_stall).await);
+                return Err(write_half(*stream.get_mut(), &answer, node.config.max_write_stall).await);
             }
             Answer::Silent => {}
             Answer::Close(why) => return Err(why),
@@ -198,16 +196,8 @@ where
 }
 
 /// A client that takes nothing for as long as `patience` is gone, or as good as.
-async fn write<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    answer: &[u8],
-    patience: Duration,
-) -> Result<(), String> {
-    let written = timeout(patience, async {
-        write_frame(stream, answer).await?;
-        stream.flush().await
-    });
-    match written.await {
+async fn write<S: Outlet>(stream: &mut S, answer: Frame, patience: Duration) -> Result<(), String> {
+    match timeout(patience, write_frame(stream, answer)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the client does not read its answers".to_owned()),
@@ -215,12 +205,10 @@ async fn write<S: AsyncWrite + Unpin>(
 }
 
 /// For the fault that cuts an answer. Gives the reason for closing.
-async fn write_half<S: AsyncWrite + Unpin>(stream: &mut S, answer: &[u8], patience: Duration) -> String {
-    // The length says more than what follows it.
-    let length = u32::try_from(answer.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let half = &answer[..answer.len() / 2];
+async fn write_half<S: Outlet>(stream: &mut S, frame: &[u8], patience: Duration) -> String {
+    // The length, which says more than what follows it, and half of that.
+    let half = &frame[..(frame.len() + LENGTH_BYTES) / 2];
     let _ = timeout(patience, async {
-        stream.write_all(&length).await?;
         stream.write_all(half).await?;
         stream.flush().await
     })

@@ -3,19 +3,20 @@
 //! Fetch sessions (KIP-227) are declined: every answer has session id 0, so that clients send full requests. A read_committed reader
 //! sees up to the last stable offset, and is told the aborted transactions of what it gets.
 
+mod answer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use klamm_wire::protocol::messages::fetch_response::{
-    AbortedTransaction, FetchableTopicResponse, PartitionData,
-};
-use klamm_wire::protocol::messages::{FetchRequest, FetchResponse, ProducerId};
+use klamm_wire::protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
+use klamm_wire::protocol::messages::{FetchRequest, ProducerId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use self::answer::{Fetched, FetchedPartition, FetchedTopic};
 use super::rights::Right;
 use super::shape::{INT8, INT32, INT64, Shape, TEXT, UUID, plain, structs};
 use super::{Call, Handler, name_or_id};
@@ -25,6 +26,8 @@ use crate::log::{Aborted, Bounds, Isolation, LEADER_EPOCH, PartitionLog, Slice};
 const TOPIC_IDS: i16 = 13;
 /// `fetch.max.bytes` of a broker: the most that one answer carries, whatever the client asks for.
 const MAX_BYTES: usize = 55 * 1024 * 1024;
+/// Less than this is copied into the answer: that takes less than asking the system to send it.
+const LEAST_STORED_BYTES: usize = 16 * 1024;
 /// The longest that a fetch waits, whatever the client asks for.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
@@ -32,7 +35,7 @@ pub(crate) struct Fetch;
 
 impl Handler for Fetch {
     type Request = FetchRequest;
-    type Response = FetchResponse;
+    type Response = Fetched;
 
     const REQUEST: Shape = Shape {
         flexible: 12,
@@ -54,9 +57,10 @@ impl Handler for Fetch {
         ],
     };
 
-    async fn handle(call: &Call<'_>, request: FetchRequest) -> FetchResponse {
+    async fn handle(call: &Call<'_>, request: FetchRequest) -> Fetched {
         if request.session_id != 0 {
-            return FetchResponse::default().with_error_code(ErrorCode::FETCH_SESSION_ID_NOT_FOUND.code());
+            let error_code = ErrorCode::FETCH_SESSION_ID_NOT_FOUND.code();
+            return Fetched { error_code, ..Fetched::default() };
         }
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(MAX_WAIT);
         let deadline = Instant::now() + wait;
@@ -79,7 +83,7 @@ impl Handler for Fetch {
         }
     }
 
-    fn throttled(response: &mut FetchResponse, ms: i32) {
+    fn throttled(response: &mut Fetched, ms: i32) {
         response.throttle_time_ms = ms;
     }
 
@@ -87,13 +91,13 @@ impl Handler for Fetch {
         request.topics.iter().filter_map(|topic| name_or_id(call, &topic.topic, topic.topic_id)).collect()
     }
 
-    fn refuse(_: &Call<'_>, request: FetchRequest, error: ErrorCode) -> FetchResponse {
+    fn refuse(_: &Call<'_>, request: FetchRequest, error: ErrorCode) -> Fetched {
         let topics = request.topics.iter().map(|topic| {
             let refused =
                 |partition: &FetchPartition| failed(partition.partition, Failed { error, found: false });
             of_topic(topic, topic.partitions.iter().map(refused).collect())
         });
-        FetchResponse::default().with_responses(topics.collect())
+        Fetched { topics: topics.collect(), ..Fetched::default() }
     }
 }
 
@@ -184,7 +188,7 @@ fn look(request: &FetchRequest, logs: &Logs, most: usize) -> Found {
     found
 }
 
-fn respond(request: &FetchRequest, found: Found) -> FetchResponse {
+fn respond(request: &FetchRequest, found: Found) -> Fetched {
     let topics = request.topics.iter().zip(found.partitions).map(|(topic, places)| {
         let partitions = topic.partitions.iter().zip(places).map(|(partition, place)| {
             let read = place.and_then(|place| data(partition.partition, place));
@@ -192,11 +196,15 @@ fn respond(request: &FetchRequest, found: Found) -> FetchResponse {
         });
         of_topic(topic, partitions.collect())
     });
-    FetchResponse::default().with_responses(topics.collect())
+    Fetched { topics: topics.collect(), ..Fetched::default() }
 }
 
-fn data(partition: i32, Place { bounds, slice, aborted }: Place) -> Result<PartitionData, Failed> {
-    let records = slice.map_or_else(|| Ok(Bytes::new()), |slice| slice.read());
+fn data(partition: i32, Place { bounds, slice, aborted }: Place) -> Result<FetchedPartition, Failed> {
+    let (stored, copied) = match slice {
+        Some(slice) if slice.len() >= LEAST_STORED_BYTES => (Some(slice), None),
+        slice => (None, slice),
+    };
+    let records = copied.map_or_else(|| Ok(Bytes::new()), |slice| slice.read());
     let aborted = aborted.map(|all| {
         let one = |aborted: &Aborted| {
             AbortedTransaction::default()
@@ -205,29 +213,27 @@ fn data(partition: i32, Place { bounds, slice, aborted }: Place) -> Result<Parti
         };
         all.iter().map(one).collect()
     });
-    Ok(PartitionData::default()
+    let records = records.map_err(|_| Failed { error: ErrorCode::KAFKA_STORAGE_ERROR, found: true })?;
+    let data = PartitionData::default()
         .with_partition_index(partition)
         .with_high_watermark(bounds.high_watermark)
         .with_last_stable_offset(bounds.last_stable)
         .with_log_start_offset(bounds.log_start)
         .with_aborted_transactions(aborted)
-        .with_records(Some(
-            records.map_err(|_| Failed { error: ErrorCode::KAFKA_STORAGE_ERROR, found: true })?,
-        )))
+        .with_records(Some(records));
+    Ok(FetchedPartition { data, stored })
 }
 
-fn failed(partition: i32, Failed { error, found }: Failed) -> PartitionData {
-    PartitionData::default()
+fn failed(partition: i32, Failed { error, found }: Failed) -> FetchedPartition {
+    let data = PartitionData::default()
         .with_partition_index(partition)
         .with_error_code(error.code())
         .with_high_watermark(-1)
         .with_aborted_transactions((!found).then(Vec::new))
-        .with_records(Some(Bytes::new()))
+        .with_records(Some(Bytes::new()));
+    FetchedPartition { data, stored: None }
 }
 
-fn of_topic(topic: &FetchTopic, partitions: Vec<PartitionData>) -> FetchableTopicResponse {
-    FetchableTopicResponse::default()
-        .with_topic(topic.topic.clone())
-        .with_topic_id(topic.topic_id)
-        .with_partitions(partitions)
+fn of_topic(topic: &FetchTopic, partitions: Vec<FetchedPartition>) -> FetchedTopic {
+    FetchedTopic { name: topic.topic.clone(), id: topic.topic_id, partitions }
 }

@@ -35,6 +35,7 @@ mod elect_leaders;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
+mod frame;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -68,7 +69,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::{
     ApiKey, ApiVersionsResponse, RequestHeader, ResponseHeader, TopicName, api_versions_response::ApiVersion,
@@ -82,10 +83,12 @@ use crate::node::Node;
 use crate::security::{Gate, Principal, Session};
 use shape::Shape;
 
+pub(crate) use frame::{Frame, LENGTH_BYTES, Piece, Reply};
+
 /// One API key: what it does, and how it answers.
 pub(crate) trait Handler {
     type Request: Decodable + Send;
-    type Response: Encodable + Default + Send;
+    type Response: Reply;
 
     /// The layout of the request, checked before it is decoded.
     const REQUEST: Shape;
@@ -129,10 +132,9 @@ pub(crate) struct Call<'a> {
 /// What becomes of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// A frame, without its length.
-    Respond(BytesMut),
+    Respond(Frame),
     /// Half of this frame is sent; then the connection is closed.
-    Cut(BytesMut),
+    Cut(Vec<u8>),
     /// Nothing is sent.
     Silent,
     /// The connection cannot go on.
@@ -335,8 +337,10 @@ async fn run<H: Handler>(api: Api, call: &Call<'_>, parts: Parts) -> Answer {
         _ if !answered => return Answer::Silent,
         _ => {}
     }
-    match encode(api.protocol_key(), parts.correlation_id, call.version, &response) {
-        Answer::Respond(frame) if fault == Some(Fault::CutAnswer) => Answer::Cut(frame),
+    match encode(api.protocol_key(), parts.correlation_id, call.version, response) {
+        Answer::Respond(frame) if fault == Some(Fault::CutAnswer) => {
+            frame.into_bytes().map_or_else(|error| Answer::Close(error.to_string()), Answer::Cut)
+        }
         answer => answer,
     }
 }
@@ -347,16 +351,16 @@ fn decode<H: Handler>(mut body: Bytes, version: i16) -> Result<H::Request, Strin
     H::Request::decode(&mut body, version).map_err(|error| error.to_string())
 }
 
-fn encode<R: Encodable>(key: ApiKey, correlation_id: i32, version: i16, response: &R) -> Answer {
-    let mut frame = BytesMut::new();
+fn encode<R: Reply>(key: ApiKey, correlation_id: i32, version: i16, response: R) -> Answer {
+    let mut frame = Frame::new();
     // A frame's length is 31 bits.
-    if !response.compute_size(version).is_ok_and(|size| size < MAX_ANSWER_BYTES) {
+    if !response.bytes(version).is_some_and(|size| size < MAX_ANSWER_BYTES) {
         return Answer::Close(format!("the answer to {key:?} version {version} would be too large"));
     }
     let header = ResponseHeader::default().with_correlation_id(correlation_id);
     let encoded = header
-        .encode(&mut frame, key.response_header_version(version))
-        .and_then(|()| response.encode(&mut frame, version));
+        .encode(frame.bytes(), key.response_header_version(version))
+        .and_then(|()| response.put(&mut frame, version));
     match encoded {
         Ok(()) => Answer::Respond(frame),
         Err(error) => {
@@ -374,7 +378,7 @@ fn refuse_api_versions(correlation_id: i32) -> Answer {
     let response = ApiVersionsResponse::default()
         .with_error_code(ErrorCode::UNSUPPORTED_VERSION.code())
         .with_api_keys(vec![own]);
-    encode(ApiKey::ApiVersions, correlation_id, 0, &response)
+    encode(ApiKey::ApiVersions, correlation_id, 0, response)
 }
 
 /// A string of the protocol.

@@ -5,9 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use klamm_wire::protocol::protocol::Encodable;
-
-use super::{Api, Call, Handler};
+use super::{Api, Call, Handler, Reply};
 use crate::quota::{Consumer, Kind, most_in_window};
 
 /// Waits for a handler, and tells how long it kept a thread busy: the time that it waited for something does not count.
@@ -49,7 +47,7 @@ pub(super) fn charge<H: Handler>(
     };
     let bytes = match api {
         Api::Produce => Some((Kind::Produce, request_bytes)),
-        Api::Fetch => Some((Kind::Fetch, response.compute_size(call.version).unwrap_or(0))),
+        Api::Fetch => Some((Kind::Fetch, response.bytes(call.version).unwrap_or(0))),
         _ => None,
     };
     let bytes_ms = bytes.map_or(0, |(kind, bytes)| usage.record(limits, kind, who, bytes as f64, now_ms));

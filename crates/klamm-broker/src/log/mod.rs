@@ -12,6 +12,8 @@ mod validate;
 
 use std::fs::File;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
@@ -119,6 +121,12 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
+    /// The first bytes of a file.
+    #[cfg(test)]
+    pub fn of_file(file: File, len: usize) -> Self {
+        Self { file: Arc::new(file), position: 0, len, bound: i64::MAX }
+    }
+
     /// Bytes that [`Slice::read`] gives.
     pub fn len(&self) -> usize {
         self.len
@@ -126,8 +134,20 @@ impl Slice {
 
     pub fn read(&self) -> io::Result<Bytes> {
         let mut bytes = vec![0; self.len];
-        self.file.read_exact_at(&mut bytes, self.position)?;
+        self.read_at(&mut bytes, 0)?;
         Ok(bytes.into())
+    }
+
+    /// Fills `part` with what begins `from` bytes after the start.
+    pub fn read_at(&self, part: &mut [u8], from: usize) -> io::Result<()> {
+        self.file.read_exact_at(part, self.position + from as u64)
+    }
+
+    /// Sends what begins `from` bytes after the start, as much as `out` takes now, without reading it.
+    #[cfg(target_os = "linux")]
+    pub fn send_to(&self, out: &impl AsFd, from: usize) -> io::Result<usize> {
+        let mut position = self.position + from as u64;
+        Ok(rustix::fs::sendfile(out, &*self.file, Some(&mut position), self.len.saturating_sub(from))?)
     }
 }
 

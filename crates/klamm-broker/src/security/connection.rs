@@ -6,13 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use bytes::BytesMut;
 use klamm_kafka::ErrorCode;
 
 use super::config::{Listener, SaslMechanism};
 use super::sasl::{Authenticated, Denied, Exchange, Step};
 use super::{Principal, Security};
-use crate::api::{Answer, Api};
+use crate::api::{Answer, Api, Frame};
 use crate::clock::{Clock, millis};
 use crate::node::Node;
 use crate::sync::lock;
@@ -188,7 +187,7 @@ impl Session {
     /// A message of the exchange without a header: clients that begin with version 0 of `SaslHandshake` send such.
     pub fn bare_message(&self, node: &Node, message: &[u8]) -> Answer {
         match self.authenticate(&node.security, message) {
-            Ok(reply) => Answer::Respond(BytesMut::from(reply.bytes.as_slice())),
+            Ok(reply) => Answer::Respond(Frame::of(&reply.bytes)),
             // There is no form for an error: the connection ends.
             Err((_, why)) => Answer::Close(why),
         }

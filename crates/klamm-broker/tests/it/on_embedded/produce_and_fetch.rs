@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use klamm_broker::{Broker, BrokerConfig, Clock};
+use klamm_broker::{Api, Broker, BrokerConfig, Clock, Fault, FaultRule};
 use klamm_kafka::ErrorCode;
 use klamm_wire::batch::Compression;
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -28,6 +28,48 @@ async fn what_is_produced_with_any_codec_is_fetched() {
     assert_eq!(client.values("t", 0, 4), expected[4..]);
     let beyond = client.fetch("t", 0, 11, Duration::ZERO);
     assert_eq!(beyond.error_code, ErrorCode::OFFSET_OUT_OF_RANGE.code());
+}
+
+/// Large batches leave the log by another way than small ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_and_small_batches_arrive_as_they_were_stored_in_one_answer_of_every_version() {
+    let broker = start().await;
+    let mut client = Client::connect(&broker.bootstrap());
+    let sizes = [1, 700_000, 15_000, 17_000, 0, 100_000];
+    client.create("t", sizes.len() as i32, &[]);
+    let values = sizes.map(|size| "x".repeat(size));
+    for (partition, value) in (0..).zip(&values) {
+        assert_eq!(client.produce("t", partition, batch(&[value])).error_code, 0);
+    }
+    let mut request = fetch_request("t", 0, 0, Duration::ZERO);
+    for partition in 1..sizes.len() as i32 {
+        let other = fetch_request("t", partition, 0, Duration::ZERO).topics.remove(0).partitions.remove(0);
+        request.topics[0].partitions.push(other);
+    }
+    for version in 4..=12 {
+        let answer = client.call(version, &request);
+        for (found, value) in answer.responses[0].partitions.iter().zip(&values) {
+            assert_eq!(found.error_code, 0, "version {version}");
+            let records = found.records.clone().unwrap();
+            let sent = batch(&[value]);
+            assert_eq!(records[20..], sent[20..], "version {version}, {} bytes", value.len());
+        }
+    }
+    // What comes after the large answer on this connection is in step with it.
+    assert_eq!(client.values("t", 1, 0), [values[1].as_str()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_answer_that_is_cut_in_its_midst_ends_there() {
+    let broker = start().await;
+    let mut client = Client::connect(&broker.bootstrap());
+    client.create("t", 1, &[]);
+    assert_eq!(client.produce("t", 0, batch(&["x".repeat(200_000).as_str()])).error_code, 0);
+    broker.faults().add(FaultRule::new(Fault::CutAnswer).api(Api::Fetch).times(1));
+    client.send(12, &fetch_request("t", 0, 0, Duration::ZERO)).unwrap();
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).unwrap();
+    assert!((100_000..110_000).contains(&received.len()), "{}", received.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

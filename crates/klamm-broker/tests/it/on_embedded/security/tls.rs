@@ -1,6 +1,7 @@
 //! TLS with and without certificates of clients, and the users that certificates stand for.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use klamm_broker::{
     AuthorizerConfig, Broker, BrokerConfig, BrokerErrorKind, ClientAuth, Listener, SaslMechanism,
@@ -9,10 +10,12 @@ use klamm_broker::{
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::CreateTopicsRequest;
 use klamm_wire::protocol::messages::create_topics_request::CreatableTopic;
-use klamm_wire::{ClientCertificate, ConnectOptions, Connection, Mechanism, Sasl, Security, Tls, WireError};
+use klamm_wire::{
+    CallOptions, ClientCertificate, ConnectOptions, Connection, Mechanism, Sasl, Security, Tls, WireError,
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::client::topic;
+use crate::client::{batch, fetch_request, produce_request, topic};
 
 /// An authority, a broker's certificate and two clients': one of the authority, one of another.
 struct Files {
@@ -101,6 +104,24 @@ async fn clients_without_certificates_are_anonymous() {
         config.security.authorizer = only("ANONYMOUS");
         let broker = Broker::start(config).await.unwrap();
         assert_eq!(try_create(&broker, &files.client(None), "t").await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_batches_arrive_over_tls_as_they_were_stored() {
+    let files = Files::new();
+    let broker = Broker::start(files.config(SecurityProtocol::Ssl, ClientAuth::None)).await.unwrap();
+    assert_eq!(try_create(&broker, &files.client(None), "t").await.unwrap(), 0);
+    let options = ConnectOptions::default();
+    let connection = Connection::connect(&broker.bootstrap(), &files.client(None), &options).await.unwrap();
+    let sent = batch(&["x".repeat(700_000).as_str()]);
+    // The last versions with names instead of ids.
+    let named = CallOptions { max_version: Some(12), timeout: None };
+    connection.call_with(&produce_request("t", 0, sent.clone()), named).await.unwrap();
+    for _ in 0..2 {
+        let answer = connection.call_with(&fetch_request("t", 0, 0, Duration::ZERO), named).await.unwrap();
+        let records = answer.responses[0].partitions[0].records.clone().unwrap();
+        assert_eq!(records[20..], sent[20..]);
     }
 }
 
