@@ -120,9 +120,11 @@ pub async fn collect(admin: &Admin, live: &Live, options: &SampleOptions) -> See
 /// Partitions with a leader whose offsets nobody told: nothing is read of them, and that is no empty partition.
 fn untold(name: &str, topic: &Topic, offsets: &[PartitionOffsets]) -> Vec<String> {
     let known = |partition: i32| offsets.iter().any(|offsets| offsets.partition == partition);
-    let led = topic.partitions.iter().filter(|partition| partition.leader.is_some());
-    led.filter(|led| !known(led.index))
-        .map(|led| format!("topic {name} partition {}: its offsets were not told", led.index))
+    let led = topic.partitions.iter().filter_map(|partition| Some((partition.index, partition.leader?)));
+    led.filter(|(index, _)| !known(*index))
+        .map(|(index, leader)| {
+            format!("topic {name} partition {index}: broker {leader} did not tell its offsets")
+        })
         .collect()
 }
 

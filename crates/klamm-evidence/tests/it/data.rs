@@ -8,7 +8,7 @@ use klamm_admin::{Admin, ClientOptions, Mode, NewTopic, OffsetSpec};
 use klamm_evidence::data::{SampleOptions, collect};
 use klamm_kafka::partition_for_key;
 use klamm_rules::Seen;
-use klamm_rules::evidence::{Live, Topic, TopicSample};
+use klamm_rules::evidence::{Live, PartitionOffsets, Topic, TopicSample};
 use klamm_testkit::{Cluster, unique};
 use klamm_wire::batch::{BatchBuilder, Compression};
 
@@ -301,8 +301,10 @@ mod on_real_kafka {
             ensure!(value.is_empty() && missing == [format!("READ on Topic:{topic}")], "{missing:?}");
             // The same when the offsets are known, so that only reading is denied.
             let mut live = live(&alice, &topic).await?;
-            let offsets = klamm_rules::evidence::PartitionOffsets { end: 1, stable: 1, ..Default::default() };
-            live.offsets = Seen::Full(BTreeMap::from([(topic.clone(), vec![offsets])]));
+            let offsets =
+                |partition, end| PartitionOffsets { partition, end, stable: end, ..Default::default() };
+            let offsets = vec![offsets(0, 1), offsets(1, 0), offsets(2, 0)];
+            live.offsets = Seen::Full(BTreeMap::from([(topic.clone(), offsets)]));
             let seen = collect(&bob, &live, &SampleOptions::default()).await;
             let Seen::Partial { missing, .. } = seen else { anyhow::bail!("{seen:?}") };
             ensure!(missing == [format!("READ on Topic:{topic}")], "{missing:?}");
