@@ -105,7 +105,7 @@ impl Cluster {
     }
 }
 
-fn named(name: &str) -> MetadataRequestTopic {
+pub(crate) fn named(name: &str) -> MetadataRequestTopic {
     MetadataRequestTopic::default().with_name(Some(topic_name(name)))
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
-fn view_of(answer: &MetadataResponse) -> View {
+pub(crate) fn view_of(answer: &MetadataResponse) -> View {
     let node = |broker: &klamm_wire::protocol::messages::metadata_response::MetadataResponseBroker| {
         let node = Node {
             host: broker.host.to_string(),

@@ -135,6 +135,11 @@ impl Peer {
         self.version_of::<R>(None).is_ok()
     }
 
+    /// The connection itself, for requests that take nobody's turn.
+    pub(crate) fn into_connection(self) -> Connection {
+        self.connection
+    }
+
     pub(crate) fn ranges(&self) -> &ApiRanges {
         self.connection.ranges()
     }

@@ -293,6 +293,9 @@ pub enum ConsumeErrorKind {
     Connection,
     /// No offset is committed, or it is not in the log, and the reset policy is to stop.
     OffsetOutOfRange,
+    /// Records that this consumer had read are not in the log of the partition's new leader (KIP-320): somebody elected an unclean
+    /// leader. It goes on where the log ends, or stops if the reset policy is to stop.
+    Truncated,
     /// A topic does not exist.
     UnknownTopic,
     /// This client may not read the topic or use the group.
@@ -308,6 +311,11 @@ pub enum ConsumeErrorKind {
 }
 
 impl ConsumeError {
+    /// The reading task is gone.
+    pub(crate) fn ended() -> ConsumeError {
+        ConsumeError { kind: ConsumeErrorKind::Fatal, message: "reading has ended".to_owned() }
+    }
+
     /// What was met.
     pub fn kind(&self) -> ConsumeErrorKind {
         self.kind

@@ -15,6 +15,7 @@ mod consumer;
 #[cfg(test)]
 mod docs_tests;
 mod error;
+mod fetch;
 mod options;
 mod packed;
 mod partitioner;
@@ -26,7 +27,10 @@ pub use klamm_admin::ClientOptions;
 pub use klamm_wire::{ClientCertificate, Effect, Mechanism, Sasl, Security, Tls};
 
 pub use acks::{Acks, BatchPending, Pending, Receipt};
-pub use consumer::{Committer, Consumer, Event, FetchedBatch, Position, Revoking, TopicPartition};
+pub use consumer::{
+    Committer, Consumer, Event, FetchedBatch, PartitionReader, Position, ReadOptions, Revoking, Start,
+    TopicPartition,
+};
 pub use error::{
     ClientError, ClientErrorKind, CommitError, CommitErrorKind, ConsumeError, ConsumeErrorKind, FlushError,
     ProduceError, ProduceErrorKind,

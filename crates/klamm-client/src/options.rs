@@ -165,6 +165,8 @@ pub enum OffsetReset {
     Earliest,
     /// At the end: records that are there are skipped.
     Latest,
+    /// At the first record that is not older than this (KIP-1106); at the end if all are.
+    ByDuration(Duration),
     /// Nowhere: an error says so. The default, because the other two either repeat or skip records in silence.
     #[default]
     Error,
@@ -290,6 +292,10 @@ impl ConsumerOptions {
         }
         if self.topics.is_empty() {
             return Err(ClientError::setting("topics", "[]", "a consumer needs at least one topic"));
+        }
+        if let OffsetReset::ByDuration(_) = self.reset {
+            let problem = "a group cannot begin by duration yet: earliest, latest and error can be";
+            return Err(ClientError::setting("auto.offset.reset", "by_duration", problem));
         }
         if self.revoke_budget >= self.max_poll_interval {
             let problem =

@@ -1,12 +1,10 @@
 //! Records back to back in one buffer: what goes out and what comes in.
 
-/// Length prefix of a header's null value.
-const NULL: i32 = -1;
+use klamm_wire::batch::{self, Header, put_header};
 
 /// Records encoded one after another in one allocation, with an index of where each begins.
 ///
-/// A record is its key, its value and its headers (count-free: each header is a length-prefixed name and a
-/// length-prefixed value, -1 for null). Lengths of key and value sit in the index.
+/// A record is its key, its value and its headers, these in Kafka's own form. Lengths sit in the index.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Packed {
     bytes: Vec<u8>,
@@ -20,6 +18,7 @@ struct Entry {
     key_len: Option<usize>,
     value_len: Option<usize>,
     headers_len: usize,
+    header_count: usize,
     offset: i64,
     timestamp_ms: Option<i64>,
 }
@@ -35,13 +34,23 @@ pub struct RecordView<'a> {
     pub key: Option<&'a [u8]>,
     /// Value; `None` is Kafka's null, the tombstone of a compacted topic.
     pub value: Option<&'a [u8]>,
-    headers: &'a [u8],
+    header_count: usize,
+    header_bytes: &'a [u8],
 }
 
 impl<'a> RecordView<'a> {
     /// Headers in the order in which they were written; names may repeat.
     pub fn headers(&self) -> Headers<'a> {
-        Headers { bytes: self.headers }
+        Headers { headers: batch::Headers::of(self.header_count, self.header_bytes) }
+    }
+}
+
+impl<'a> From<batch::RecordView<'a>> for RecordView<'a> {
+    fn from(record: batch::RecordView<'a>) -> RecordView<'a> {
+        let batch::RecordView { offset, timestamp_ms, key, value, .. } = record;
+        let timestamp_ms = Some(timestamp_ms).filter(|ms| *ms >= 0);
+        let (header_count, header_bytes) = (record.header_count(), record.header_bytes());
+        RecordView { offset, timestamp_ms, key, value, header_count, header_bytes }
     }
 }
 
@@ -57,30 +66,16 @@ pub struct HeaderView<'a> {
 /// Iterates over the headers of a record.
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
-    bytes: &'a [u8],
+    headers: batch::Headers<'a>,
 }
 
 impl<'a> Iterator for Headers<'a> {
     type Item = HeaderView<'a>;
 
     fn next(&mut self) -> Option<HeaderView<'a>> {
-        let name = self.prefixed()??;
-        let value = self.prefixed()?;
-        Some(HeaderView { name: str::from_utf8(name).ok()?, value })
-    }
-}
-
-impl<'a> Headers<'a> {
-    /// The next length-prefixed field; `None` at the end, `Some(None)` for null.
-    fn prefixed(&mut self) -> Option<Option<&'a [u8]>> {
-        let (len, rest) = self.bytes.split_first_chunk::<4>()?;
-        let Ok(len) = usize::try_from(i32::from_be_bytes(*len)) else {
-            self.bytes = rest;
-            return Some(None);
-        };
-        let (field, rest) = rest.split_at_checked(len)?;
-        self.bytes = rest;
-        Some(Some(field))
+        let Header { key, value } = self.headers.next()?;
+        // Names were checked when the record came in.
+        Some(HeaderView { name: str::from_utf8(key).ok()?, value })
     }
 }
 
@@ -101,6 +96,7 @@ impl Packed {
             key_len: key.map(<[u8]>::len),
             value_len: value.map(<[u8]>::len),
             headers_len: 0,
+            header_count: 0,
             offset,
             timestamp_ms,
         });
@@ -109,12 +105,10 @@ impl Packed {
     /// Adds a header to the last record.
     pub(crate) fn header(&mut self, name: &str, value: Option<&[u8]>) {
         let before = self.bytes.len();
-        for field in [Some(name.as_bytes()), value] {
-            self.bytes.extend_from_slice(&length(field).to_be_bytes());
-            self.bytes.extend_from_slice(field.unwrap_or_default());
-        }
+        put_header(&mut self.bytes, &Header { key: name.as_bytes(), value });
         if let Some(entry) = self.entries.last_mut() {
             entry.headers_len += self.bytes.len() - before;
+            entry.header_count += 1;
         }
     }
 
@@ -132,14 +126,6 @@ impl Packed {
     /// Memory that the records take, the index included.
     pub(crate) fn size_bytes(&self) -> usize {
         self.bytes.len() + self.entries.len() * size_of::<Entry>()
-    }
-
-    pub(crate) fn first_offset(&self) -> Option<i64> {
-        self.entries.first().map(|entry| entry.offset)
-    }
-
-    pub(crate) fn last_offset(&self) -> Option<i64> {
-        self.entries.last().map(|entry| entry.offset)
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<RecordView<'_>> {
@@ -164,13 +150,10 @@ impl Packed {
             timestamp_ms: entry.timestamp_ms,
             key: field(entry.start, entry.key_len),
             value: field(value_start, entry.value_len),
-            headers: &self.bytes[headers_start..headers_start + entry.headers_len],
+            header_count: entry.header_count,
+            header_bytes: &self.bytes[headers_start..headers_start + entry.headers_len],
         }
     }
-}
-
-fn length(field: Option<&[u8]>) -> i32 {
-    field.map_or(NULL, |field| i32::try_from(field.len()).unwrap_or(i32::MAX))
 }
 
 #[cfg(test)]

@@ -3,5 +3,6 @@
 mod consume;
 mod faults;
 mod produce;
+mod read;
 mod setup;
 mod unreachable;

@@ -1,16 +1,24 @@
 //! The consumer: batches and what happens to the group's partitions, as one stream of events.
 
+mod batch;
+mod lookup;
+mod partitions;
+mod reader;
+mod source;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use klamm_admin::{Admin, ClientOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::packed::Packed;
-use crate::rdkafka_backend::{Commit, ConsumerPath, Credit, RevokeReply};
-use crate::{ClientError, CommitError, CommitErrorKind, ConsumeError, ConsumerOptions, RecordView};
+use crate::rdkafka_backend::{Commit, ConsumerPath, RevokeReply};
+use crate::{ClientError, CommitError, CommitErrorKind, ConsumeError, ConsumerOptions};
+
+pub use batch::FetchedBatch;
+pub(crate) use batch::Records;
+pub use partitions::{PartitionReader, ReadOptions, Start};
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,61 +191,5 @@ impl Revoking {
         // There is room for exactly this one reply.
         self.reply.try_send(RevokeReply { positions, done }).map_err(|_| late())?;
         answer.await.unwrap_or_else(|_| Err(late()))
-    }
-}
-
-/// Records of one partition, in the order of their offsets. Holds memory credit of its consumer until it is dropped.
-#[derive(Debug)]
-pub struct FetchedBatch {
-    pub(crate) partition: TopicPartition,
-    pub(crate) records: Packed,
-    pub(crate) live: Arc<AtomicBool>,
-    pub(crate) credit: Credit,
-}
-
-impl FetchedBatch {
-    /// Where the records come from.
-    pub fn partition(&self) -> &TopicPartition {
-        &self.partition
-    }
-
-    /// The records. Each borrows from the batch; nothing is copied.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = RecordView<'_>> + DoubleEndedIterator {
-        self.records.iter()
-    }
-
-    /// The record at `index`.
-    pub fn record(&self, index: usize) -> Option<RecordView<'_>> {
-        self.records.get(index)
-    }
-
-    /// Number of records; a batch has at least one.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// No records?
-    pub fn is_empty(&self) -> bool {
-        self.records.len() == 0
-    }
-
-    /// Offset of the first record.
-    pub fn first_offset(&self) -> i64 {
-        self.records.first_offset().unwrap_or(-1)
-    }
-
-    /// The position after the last record: what to commit when all are done.
-    pub fn next_offset(&self) -> i64 {
-        self.records.last_offset().map_or(-1, |offset| offset + 1)
-    }
-
-    /// The partition was revoked or lost since: another member works on these records.
-    pub fn is_stale(&self) -> bool {
-        !self.live.load(Ordering::Acquire)
-    }
-
-    /// Bytes of memory that it holds.
-    pub fn size_bytes(&self) -> usize {
-        self.credit.bytes()
     }
 }

@@ -49,7 +49,8 @@ pub(super) fn consumer(cluster: &ClientOptions, options: &ConsumerOptions) -> Cl
     let reset = match options.reset {
         OffsetReset::Earliest => "earliest",
         OffsetReset::Latest => "latest",
-        OffsetReset::Error => "error",
+        // `validate` refuses a duration: librdkafka has none.
+        OffsetReset::Error | OffsetReset::ByDuration(_) => "error",
     };
     let isolation = match options.isolation {
         Isolation::ReadUncommitted => "read_uncommitted",

@@ -25,7 +25,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{config, errors, producer};
-use crate::consumer::{Event, FetchedBatch, Position, Revoking, TopicPartition};
+use crate::consumer::{Event, FetchedBatch, Position, Records, Revoking, TopicPartition};
 use crate::packed::Packed;
 use crate::{
     ClientError, ClientErrorKind, CommitError, CommitErrorKind, ConsumeError, ConsumeErrorKind,
@@ -365,7 +365,8 @@ impl Poller {
         let records = mem::take(&mut slot.packed);
         let credit = Credit::take(records.size_bytes(), &slot.held_bytes, &self.shared);
         let (partition, live) = (slot.partition.clone(), Arc::clone(&slot.live));
-        self.send(Event::Batch(FetchedBatch { partition, records, live, credit }));
+        let records = Records::Packed(records, credit);
+        self.send(Event::Batch(FetchedBatch { partition, records, live }));
     }
 
     fn report(&mut self, error: &KafkaError) {

@@ -2,7 +2,7 @@
 
 use super::{
     BatchError, BatchErrorKind, Compression, HEADER_BYTES, Header, LENGTH_PREFIX_BYTES, NO_PRODUCER,
-    ProducerStamp, at, bit, codec, varint,
+    ProducerStamp, at, bit, codec, put_header, varint,
 };
 
 /// Collects records into one batch.
@@ -125,10 +125,7 @@ impl BatchBuilder {
         put_bytes(&mut self.buffer, key);
         put_bytes(&mut self.buffer, value);
         varint::put(&mut self.buffer, headers.len() as i64);
-        for header in headers {
-            put_bytes(&mut self.buffer, Some(header.key));
-            put_bytes(&mut self.buffer, header.value);
-        }
+        headers.iter().for_each(|header| put_header(&mut self.buffer, header));
         if !set_by_broker {
             self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         }

@@ -15,7 +15,7 @@ pub use builder::BatchBuilder;
 pub use codec::Compression;
 pub use error::{BatchError, BatchErrorKind};
 pub use patch::BatchMut;
-pub use record::{Header, Headers, RecordView, Records};
+pub use record::{Header, Headers, RecordBase, RecordView, Records, put_header};
 
 /// Bytes before the first record: the fixed header of a batch.
 pub const HEADER_BYTES: usize = 61;
@@ -258,6 +258,11 @@ impl<'a> BatchView<'a> {
             }
         };
         Records::new(self, body)
+    }
+
+    /// What its records count from.
+    pub fn record_base(&self) -> RecordBase {
+        RecordBase::of(self)
     }
 
     pub(crate) fn attributes(&self) -> i16 {

@@ -23,6 +23,11 @@ impl<'a> RecordView<'a> {
         Headers { left: self.header_count, rest: self.header_bytes }
     }
 
+    /// The headers as [`put_header`] writes them.
+    pub fn header_bytes(&self) -> &'a [u8] {
+        self.header_bytes
+    }
+
     /// Number of headers.
     pub fn header_count(&self) -> usize {
         usize::try_from(self.header_count).unwrap_or(0)
@@ -45,6 +50,21 @@ pub struct Headers<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Headers<'a> {
+    /// `count` headers as [`put_header`] writes them one after another. Malformed bytes end them early.
+    pub fn of(count: usize, bytes: &'a [u8]) -> Self {
+        Headers { left: i32::try_from(count).unwrap_or(i32::MAX), rest: bytes }
+    }
+}
+
+/// Appends a header in the form that it has in a record.
+pub fn put_header(buffer: &mut Vec<u8>, header: &Header<'_>) {
+    for field in [Some(header.key), header.value] {
+        varint::put(buffer, field.map_or(-1, |bytes| bytes.len() as i64));
+        buffer.extend_from_slice(field.unwrap_or_default());
+    }
+}
+
 impl<'a> Iterator for Headers<'a> {
     type Item = Header<'a>;
 
@@ -59,13 +79,67 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
-/// Iterator over the records of a batch. After an error it ends.
-#[derive(Debug, Clone)]
-pub struct Records<'a> {
+/// What the records of one batch count from: enough to read a single one of them later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordBase {
     base_offset: i64,
     base_timestamp_ms: i64,
     /// Set if the broker's timestamp stands for all records.
     append_time_ms: Option<i64>,
+}
+
+impl RecordBase {
+    /// That of a batch.
+    pub fn of(batch: &BatchView<'_>) -> Self {
+        Self {
+            base_offset: batch.base_offset(),
+            base_timestamp_ms: batch.base_timestamp_ms(),
+            append_time_ms: match batch.timestamp_type() {
+                TimestampType::CreateTime => None,
+                TimestampType::LogAppendTime => Some(batch.max_timestamp_ms()),
+            },
+        }
+    }
+
+    /// The record that `bytes` begin with; `None` where none does. Its headers are not checked: read it with [`Records`] once
+    /// before, and this as often as you like.
+    pub fn record<'a>(&self, mut bytes: &'a [u8]) -> Option<RecordView<'a>> {
+        self.read(&mut bytes).ok()
+    }
+
+    fn read<'a>(&self, bytes: &mut &'a [u8]) -> Result<RecordView<'a>, &'static str> {
+        let length = varint::take_i32(bytes).ok_or("its length is not a varint")?;
+        let length = usize::try_from(length).map_err(|_| "its length is negative")?;
+        if length > bytes.len() {
+            return Err("it is longer than the batch");
+        }
+        let (mut record, rest) = bytes.split_at(length);
+        *bytes = rest;
+
+        // The attributes byte of a record is unused in magic 2.
+        record = record.get(1..).ok_or("it is empty")?;
+        let timestamp_delta = varint::take_i64(&mut record).ok_or("its timestamp is not a varint")?;
+        let offset_delta = varint::take_i32(&mut record).ok_or("its offset is not a varint")?;
+        let key = take_bytes(&mut record).ok_or("its key does not fit")?;
+        let value = take_bytes(&mut record).ok_or("its value does not fit")?;
+        let header_count = varint::take_i32(&mut record).ok_or("its header count is not a varint")?;
+        Ok(RecordView {
+            offset: self.base_offset.wrapping_add(i64::from(offset_delta)),
+            timestamp_ms: self
+                .append_time_ms
+                .unwrap_or_else(|| self.base_timestamp_ms.wrapping_add(timestamp_delta)),
+            key,
+            value,
+            header_count,
+            header_bytes: record,
+        })
+    }
+}
+
+/// Iterator over the records of a batch. After an error it ends.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    base: RecordBase,
     count: i32,
     index: i32,
     rest: &'a [u8],
@@ -78,46 +152,18 @@ impl<'a> Records<'a> {
         if count < 0 || count as usize > body.len() / 7 {
             return Err(BatchErrorKind::Count { found: count }.into());
         }
-        Ok(Self {
-            base_offset: batch.base_offset(),
-            base_timestamp_ms: batch.base_timestamp_ms(),
-            append_time_ms: match batch.timestamp_type() {
-                TimestampType::CreateTime => None,
-                TimestampType::LogAppendTime => Some(batch.max_timestamp_ms()),
-            },
-            count,
-            index: 0,
-            rest: body,
-        })
+        Ok(Self { base: RecordBase::of(batch), count, index: 0, rest: body })
+    }
+
+    /// Bytes of the batch that have not been read: what the next record begins with.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     fn read(&mut self) -> Result<RecordView<'a>, &'static str> {
-        let length = varint::take_i32(&mut self.rest).ok_or("its length is not a varint")?;
-        let length = usize::try_from(length).map_err(|_| "its length is negative")?;
-        if length > self.rest.len() {
-            return Err("it is longer than the batch");
-        }
-        let (mut record, rest) = self.rest.split_at(length);
-        self.rest = rest;
-
-        // The attributes byte of a record is unused in magic 2.
-        record = record.get(1..).ok_or("it is empty")?;
-        let timestamp_delta = varint::take_i64(&mut record).ok_or("its timestamp is not a varint")?;
-        let offset_delta = varint::take_i32(&mut record).ok_or("its offset is not a varint")?;
-        let key = take_bytes(&mut record).ok_or("its key does not fit")?;
-        let value = take_bytes(&mut record).ok_or("its value does not fit")?;
-        let header_count = varint::take_i32(&mut record).ok_or("its header count is not a varint")?;
-        check_headers(header_count, record)?;
-        Ok(RecordView {
-            offset: self.base_offset.wrapping_add(i64::from(offset_delta)),
-            timestamp_ms: self
-                .append_time_ms
-                .unwrap_or_else(|| self.base_timestamp_ms.wrapping_add(timestamp_delta)),
-            key,
-            value,
-            header_count,
-            header_bytes: record,
-        })
+        let record = self.base.read(&mut self.rest)?;
+        check_headers(record.header_count, record.header_bytes)?;
+        Ok(record)
     }
 }
 

@@ -1,0 +1,13 @@
+//! Reading partitions: what an answer holds, where each partition stands, and what is asked next. All of it is pure.
+
+mod answer;
+mod batch;
+mod positions;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use answer::{Aborted, Bounds, Next, Taken, take};
+pub(crate) use batch::Fetched;
+pub(crate) use positions::{Ask, Brought, Claim, Leader, Part, Positions, Question, ReadBounds};
+pub(crate) use session::{LAST_WITH_NAMES, Naming, RequestOptions, Session};
