@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -123,7 +123,9 @@ impl Raw {
 
     /// Writes one record to a partition with acks=all and returns its offset.
     pub fn produce_to(&mut self, topic: &str, partition: i32, value: &[u8]) -> Result<i64> {
-        let batch = batch_of_one(value);
+        // Of now: retention removes what is old.
+        let now_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        let batch = batch_of_one(value, now_ms);
         // Produce 3: no transaction, acks=all, 10 s.
         let head = Body::default().i16(-1).i16(-1).i32(10_000);
         let request = head.i32(1).string(topic).i32(1).i32(partition);
@@ -198,15 +200,15 @@ impl Body {
 }
 
 /// A record batch of format 2 with one record: no key, no headers, no producer id.
-fn batch_of_one(value: &[u8]) -> Vec<u8> {
+fn batch_of_one(value: &[u8], timestamp_ms: i64) -> Vec<u8> {
     let length = value.len() as i32;
     // Attributes, timestamp delta, offset delta, no key; the value; no headers.
     let record = Body::default().i8(0).varint(0).varint(0).varint(-1).varint(length).bytes(value).varint(0);
     let checked = Body::default()
         .i16(0) // attributes
         .i32(0) // last offset delta
-        .i64(0) // base timestamp
-        .i64(0) // max timestamp
+        .i64(timestamp_ms) // base timestamp
+        .i64(timestamp_ms) // max timestamp
         .i64(-1) // producer id
         .i16(-1) // producer epoch
         .i32(-1) // base sequence
@@ -321,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_as_long_as_it_says() {
-        let batch = batch_of_one(b"hello");
+        let batch = batch_of_one(b"hello", 1);
         let length = i32::from_be_bytes([batch[8], batch[9], batch[10], batch[11]]);
         assert_eq!(batch.len(), 12 + length as usize);
     }

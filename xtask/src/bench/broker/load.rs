@@ -3,6 +3,8 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,7 +14,7 @@ use crate::bench::report::{Better, Comparison, Sample};
 use crate::java::json_answer;
 use crate::paths;
 
-pub(super) const PARTITIONS: i32 = 12;
+const PARTITIONS: i32 = 12;
 const CONNECTIONS: u32 = 4;
 /// Of a batch, before compression.
 const BATCH_BYTES: u32 = 64 << 10;
@@ -45,7 +47,7 @@ pub(super) fn produce(root: &Path, rounds: u32) -> Result<()> {
         for round in 0..=rounds {
             let topic = format!("produce-{}-{round}", records.size);
             let samples = both(&sides, |side| {
-                side.raw()?.create_topic(&topic, PARTITIONS, 1, &[])?;
+                new_topic(side, &topic)?;
                 let sample = produced(side, &topic, records)?;
                 side.raw()?.delete_topic(&topic)?;
                 Ok(sample)
@@ -65,7 +67,7 @@ pub(super) fn fetch(root: &Path, rounds: u32) -> Result<()> {
     for records in LOADS {
         let topic = format!("fetch-{}", records.size);
         for side in &sides {
-            side.raw()?.create_topic(&topic, PARTITIONS, 1, &[])?;
+            new_topic(side, &topic)?;
             produced(side, &topic, records)?;
         }
         let title =
@@ -78,6 +80,22 @@ pub(super) fn fetch(root: &Path, rounds: u32) -> Result<()> {
             }
         }
         comparison.publish(root, &command_line("fetch", rounds))?;
+    }
+    Ok(())
+}
+
+/// Creates a topic, and waits until each of its partitions takes a record: Kafka answers before its broker knows of them.
+pub(super) fn new_topic(side: &Side, name: &str) -> Result<()> {
+    const BOUND: Duration = Duration::from_secs(30);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut broker = side.raw()?;
+    broker.create_topic(name, PARTITIONS, 1, &[])?;
+    let deadline = Instant::now() + BOUND;
+    for partition in 0..PARTITIONS {
+        while let Err(error) = broker.produce_to(name, partition, b"first") {
+            ensure!(Instant::now() < deadline, "partition {partition} of {name} takes nothing: {error:#}");
+            thread::sleep(PAUSE);
+        }
     }
     Ok(())
 }

@@ -9,13 +9,12 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::command_line;
-use super::load::{Records, fetched, produced};
+use super::load::{Records, fetched, new_topic, produced};
 use super::side::{NAMES, Side};
 use crate::bench::report::{Better, Comparison, Sample};
 use crate::kafka::raw::Raw;
 
 const CONNECTIONS: usize = 1_000;
-/// The partitions that the load goes to; `bench_load` has to know.
 const TOPIC: &str = "memory";
 const LOAD: Records = Records { count: 5_000_000, size: 100 };
 
@@ -68,7 +67,7 @@ fn look(side: &Side) -> Result<Found> {
     drop(connections);
 
     let begin = Instant::now();
-    side.raw()?.create_topic(TOPIC, super::load::PARTITIONS, 1, &[])?;
+    new_topic(side, TOPIC)?;
     produced(side, TOPIC, LOAD)?;
     fetched(side, TOPIC)?;
     let loaded = sample(process.peak_mib()?, begin);
