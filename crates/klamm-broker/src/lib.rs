@@ -32,6 +32,7 @@ mod journal;
 mod log;
 mod node;
 mod offsets;
+mod open_files;
 mod outlet;
 mod placement;
 mod quota;
@@ -58,6 +59,7 @@ pub use clock::Clock;
 pub use config::{BrokerConfig, ConsumerGroupConfig, MigrationPolicy};
 pub use error::{BrokerError, BrokerErrorKind};
 pub use faults::{Fault, FaultHandle, FaultRule, FaultStatus, Faults};
+pub use open_files::raise_open_files;
 pub use security::config::{
     AuthorizerConfig, ClientAuth, Listener, OauthConfig, SaslConfig, SaslMechanism, SecurityConfig,
     SecurityProtocol, ServerTls,

@@ -1,6 +1,6 @@
 //! `klamm broker`: the embedded broker alone, for clients of any kind. For development and tests, never for production.
 
-use klamm_broker::{Broker, BrokerConfig, BrokerError, BrokerErrorKind};
+use klamm_broker::{Broker, BrokerConfig, BrokerError, BrokerErrorKind, raise_open_files};
 use serde_json::json;
 
 use crate::args::BrokerArgs;
@@ -12,6 +12,7 @@ use crate::up::{Signals, target};
 pub async fn run(args: &BrokerArgs) -> Outcome {
     let mut signals = Signals::take()?;
     let config = config(args)?;
+    raise_open_files();
     let broker = tokio::select! {
         broker = Broker::start(config) => broker.map_err(|error| cannot_start(&error))?,
         () = signals.next() => return Ok(Exit::Clean),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::build_release;
+use super::processes::kib;
 use super::report::{Better, Comparison, Sample};
 use crate::java::{Programs, json_answer};
 use crate::kafka::jars::run;
@@ -114,7 +115,7 @@ fn measured(command: &mut Command, says: &str) -> Result<Sample> {
     let status = PathBuf::from(format!("/proc/{}/status", child.id()));
     let mut peak = 0;
     while child.try_wait()?.is_none() {
-        peak = peak.max(peak_kib(&status).unwrap_or(0));
+        peak = peak.max(kib(&status, "VmHWM").unwrap_or(0));
         sleep(LOOK_EVERY);
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -122,12 +123,6 @@ fn measured(command: &mut Command, says: &str) -> Result<Sample> {
     ensure!(text.contains(says), "it did not say {says:?}: {text:.300}");
     eprintln!("    memory at the most: {} MB", peak / 1024);
     Ok(Sample { value: seconds, seconds, cpu_seconds: None })
-}
-
-fn peak_kib(status: &Path) -> Option<u64> {
-    let text = fs::read_to_string(status).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().split(' ').next()?.parse().ok()
 }
 
 /// A send whose result nobody looks at: what one of the rules of the audit is about.

@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: ours beside Java's on the same machine and cluster, interleaved; only the ratio counts.
 
 mod audit;
+mod broker;
 mod load;
 mod many;
 mod plan;
+mod processes;
 mod report;
 mod start;
 
@@ -28,6 +30,8 @@ enum What {
     Consume(Load),
     /// From starting a broker to its first acknowledged record, beside a JVM broker
     BrokerStart(Rounds),
+    /// The embedded broker beside one node of Kafka: start, memory, produce, fetch, 10,000 partitions
+    Broker(broker::Selection),
     /// Thousands of topics applied and compared, beside Java's Admin, on one broker
     Many(Rounds),
     /// A spec of a thousand topics planned, beside PyYAML loading the same file
@@ -88,12 +92,13 @@ pub fn run(root: &Path, command: Command) -> Result<()> {
         What::Produce(load) => load::produce(root, &load),
         What::Consume(load) => load::consume(root, &load),
         What::BrokerStart(rounds) => start::broker_start(root, rounds.rounds),
+        What::Broker(selection) => broker::broker(root, &selection),
         What::Plan(rounds) => plan::plan(root, rounds.rounds),
         What::Audit(rounds) => audit::cluster(root, rounds.rounds),
         What::AuditCode(rounds) => audit::code(root, rounds.rounds),
         What::Many(rounds) => many::many(root, rounds.rounds),
         What::All => {
-            start::broker_start(root, 5)?;
+            broker::broker(root, &broker::Selection::all(5))?;
             load::produce(root, &Load::default())?;
             // As Java's users have it who set nothing.
             load::produce(root, &Load { batch_bytes: 16_384, ..Load::default() })?;

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -14,6 +14,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// No answer to what is asked here is anywhere near this.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// How long the controller may take to create many topics.
+const CREATION_MS: i32 = 300_000;
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
 
@@ -26,12 +29,22 @@ pub struct Raw {
 impl Raw {
     /// Connects to a port of 127.0.0.1.
     pub fn connect(port: u16) -> Result<Raw> {
+        Raw::connect_for(port, PATIENCE)
+    }
+
+    /// Connects, for requests that may take as long as `patience`.
+    pub fn connect_for(port: u16, patience: Duration) -> Result<Raw> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let stream = TcpStream::connect_timeout(&address, CONNECT_PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         stream.set_nodelay(true)?;
         Ok(Raw { stream })
+    }
+
+    /// The connection itself, to be held open.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// The ids of the brokers that this one knows to be alive. A KRaft broker answers requests only after the
@@ -40,6 +53,31 @@ impl Raw {
         // Metadata 1: an empty list means no topics.
         let answer = self.call(3, 1, &Body::default().i32(0))?;
         brokers(&answer)
+    }
+
+    /// How many partitions of all topics have a leader, as metadata tells it.
+    pub fn led_partitions(&mut self) -> Result<usize> {
+        // Metadata 1: a null list means all topics.
+        let answer = self.call(3, 1, &Body::default().i32(-1))?;
+        led_partitions(&answer)
+    }
+
+    /// Creates topics in one request.
+    pub fn create_topics(&mut self, names: &[String], partitions: i32, replicas: i16) -> Result<()> {
+        // CreateTopics 2: no assignments, no settings; not only validated.
+        let all = names.iter().fold(Body::default().i32(i32::try_from(names.len())?), |all, name| {
+            all.string(name).i32(partitions).i16(replicas).i32(0).i32(0)
+        });
+        let answer = self.call(19, 2, &all.i32(CREATION_MS).i8(0))?;
+        let mut rest = Answer(&answer);
+        rest.i32()?; // throttle
+        for _ in 0..rest.i32()? {
+            rest.string()?;
+            let code = rest.i16()?;
+            ensure!(code == 0, "a topic was not created: error {code}");
+            rest.string()?; // message
+        }
+        Ok(())
     }
 
     /// Creates a topic; one that exists already is left as it is.
@@ -80,10 +118,18 @@ impl Raw {
 
     /// Writes one record to partition 0 with acks=all and returns its offset.
     pub fn produce_one(&mut self, topic: &str, value: &[u8]) -> Result<i64> {
-        let batch = batch_of_one(value);
+        self.produce_to(topic, 0, value)
+    }
+
+    /// Writes one record to a partition with acks=all and returns its offset.
+    pub fn produce_to(&mut self, topic: &str, partition: i32, value: &[u8]) -> Result<i64> {
+        // Of now: retention removes what is old.
+        let now_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        let batch = batch_of_one(value, now_ms);
         // Produce 3: no transaction, acks=all, 10 s.
         let head = Body::default().i16(-1).i16(-1).i32(10_000);
-        let request = head.i32(1).string(topic).i32(1).i32(0).i32(i32::try_from(batch.len())?).bytes(&batch);
+        let request = head.i32(1).string(topic).i32(1).i32(partition);
+        let request = request.i32(i32::try_from(batch.len())?).bytes(&batch);
         let answer = self.call(0, 3, &request)?;
         let mut rest = Answer(&answer);
         rest.i32()?; // one topic
@@ -154,15 +200,15 @@ impl Body {
 }
 
 /// A record batch of format 2 with one record: no key, no headers, no producer id.
-fn batch_of_one(value: &[u8]) -> Vec<u8> {
+fn batch_of_one(value: &[u8], timestamp_ms: i64) -> Vec<u8> {
     let length = value.len() as i32;
     // Attributes, timestamp delta, offset delta, no key; the value; no headers.
     let record = Body::default().i8(0).varint(0).varint(0).varint(-1).varint(length).bytes(value).varint(0);
     let checked = Body::default()
         .i16(0) // attributes
         .i32(0) // last offset delta
-        .i64(0) // base timestamp
-        .i64(0) // max timestamp
+        .i64(timestamp_ms) // base timestamp
+        .i64(timestamp_ms) // max timestamp
         .i64(-1) // producer id
         .i16(-1) // producer epoch
         .i32(-1) // base sequence
@@ -216,9 +262,49 @@ fn brokers(answer: &[u8]) -> Result<Vec<i32>> {
     Ok(ids)
 }
 
+/// Partitions with a leader in an answer to Metadata 1.
+fn led_partitions(answer: &[u8]) -> Result<usize> {
+    let mut rest = Answer(answer);
+    for _ in 0..rest.i32()? {
+        rest.i32()?; // id
+        rest.string()?; // host
+        rest.i32()?; // port
+        rest.string()?; // rack
+    }
+    rest.i32()?; // controller
+    let mut led = 0;
+    for _ in 0..rest.i32()? {
+        rest.i16()?; // error
+        rest.string()?;
+        rest.take::<1>()?; // internal
+        for _ in 0..rest.i32()? {
+            rest.i16()?; // error
+            rest.i32()?; // number
+            led += usize::from(rest.i32()? >= 0);
+            for _ in ["replicas", "in sync"] {
+                for _ in 0..rest.i32()? {
+                    rest.i32()?;
+                }
+            }
+        }
+    }
+    Ok(led)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn partitions_without_a_leader_do_not_count() -> Result<()> {
+        let partition = |body: Body, leader| body.i16(0).i32(0).i32(leader).i32(1).i32(1).i32(1).i32(1);
+        let head = Body::default().i32(1).i32(1).string("h").i32(9092).i16(-1).i32(1);
+        let topic = head.i32(1).i16(0).string("t").i8(0).i32(3);
+        let answer = partition(partition(partition(topic, 1), -1), 1);
+        assert_eq!(led_partitions(&answer.0)?, 2);
+        assert!(led_partitions(&answer.0[..answer.0.len() - 1]).is_err());
+        Ok(())
+    }
 
     #[test]
     fn brokers_are_read_from_an_answer_with_and_without_rack() -> Result<()> {
@@ -237,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_as_long_as_it_says() {
-        let batch = batch_of_one(b"hello");
+        let batch = batch_of_one(b"hello", 1);
         let length = i32::from_be_bytes([batch[8], batch[9], batch[10], batch[11]]);
         assert_eq!(batch.len(), 12 + length as usize);
     }

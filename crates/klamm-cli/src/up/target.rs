@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use klamm_admin::{Admin, ClientOptions};
-use klamm_broker::{Broker, BrokerConfig, BrokerError, BrokerErrorKind};
+use klamm_broker::{Broker, BrokerConfig, BrokerError, BrokerErrorKind, raise_open_files};
 use klamm_contract::Profile;
 use serde_json::{Value, json};
 
@@ -89,6 +89,7 @@ async fn start(args: &UpArgs, kept: Option<&Path>) -> Result<Broker, Failure> {
     config.listen = SocketAddr::from(([127, 0, 0, 1], args.port));
     config.data_dir = kept.map(|dir| dir.join("broker"));
     config.auto_create_topics = false;
+    raise_open_files();
     Broker::start(config).await.map_err(|error| cannot_start(&error))
 }
 
