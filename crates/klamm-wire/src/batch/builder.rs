@@ -279,9 +279,8 @@ fn body_size(
 }
 
 fn headers_size<'h>(headers: impl Iterator<Item = Header<'h>>) -> (usize, usize) {
-    headers.fold((0, 0), |(count, bytes), h| {
-        (count + 1, bytes + field_size(Some(h.key)) + field_size(h.value))
-    })
+    headers
+        .fold((0, 0), |(count, bytes), h| (count + 1, bytes + field_size(Some(h.key)) + field_size(h.value)))
 }
 
 fn field_size(bytes: Option<&[u8]>) -> usize {
