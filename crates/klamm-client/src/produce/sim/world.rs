@@ -140,7 +140,7 @@ impl World {
     }
 
     pub(super) fn run(mut self) -> Seen {
-        for _ in 0..self.dice.among(60..300) {
+        for _ in 0..self.dice.among(60..400) {
             self.step();
             self.settle();
         }
@@ -165,16 +165,16 @@ impl World {
 
     /// One event.
     fn step(&mut self) {
-        match self.dice.among(0..if self.chaos { 28 } else { 16 }) {
-            0..=5 => self.deliver_request(),
-            6..=10 => self.deliver_answer(),
-            11 => self.answer_identity(),
-            12 => self.answer_metadata(),
-            13..=15 => self.pass_time(),
-            16..=22 => self.append(),
-            23 => self.break_link(),
-            24 | 25 => self.deliver_late(),
-            26 => self.elect(),
+        match self.dice.among(0..if self.chaos { 60 } else { 36 }) {
+            0..=11 => self.deliver_request(),
+            12..=23 => self.deliver_answer(),
+            24..=27 => self.answer_identity(),
+            28..=31 => self.answer_metadata(),
+            32..=35 => self.pass_time(),
+            36..=51 => self.append(),
+            52 | 53 => self.break_link(),
+            54..=57 => self.deliver_late(),
+            58 => self.elect(),
             _ => self.forget(),
         }
     }
@@ -340,7 +340,7 @@ impl World {
     fn pass_time(&mut self) {
         let far = self.producer.wake_at().into_iter().chain(self.accumulator.wake_at()).min();
         match self.dice.among(0..4) {
-            0 => self.now = far.map_or(self.now, |at| at.max(self.now)),
+            0 if !self.chaos || self.dice.one_in(4) => self.now = far.map_or(self.now, |at| at.max(self.now)),
             1 if self.chaos && self.dice.one_in(4) => self.now += self.settings.delivery_timeout / 2,
             _ => self.now += Duration::from_millis(self.dice.among(1..40)),
         }
@@ -354,6 +354,9 @@ impl World {
 
     fn forget(&mut self) {
         let index = self.dice.among(0..self.logs.len() as u64) as usize;
+        if !self.dice.one_in(4) {
+            return;
+        }
         // Against a request that is older than what the broker forgot no client can do anything.
         self.late.clear();
         // A broker that takes any sequence forgets a producer only when it has long been idle.
@@ -362,8 +365,6 @@ impl World {
                 return;
             }
             self.now += Duration::from_secs(86_400);
-        } else if !self.dice.one_in(6) {
-            return;
         }
         self.seen.forgotten += u64::from(self.logs[index].forget());
     }
