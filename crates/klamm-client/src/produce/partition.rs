@@ -50,6 +50,8 @@ pub(super) struct Entry {
     flight: Option<Attempt>,
     /// Some attempt may have been appended, or may be yet.
     doubt: bool,
+    /// It is a part of a batch that may be in the log whole.
+    whole_in_doubt: bool,
     heard: Option<Heard>,
 }
 
@@ -251,7 +253,9 @@ impl Partition {
                 self.again(index, now);
             }
             Verdict::Again => self.again(index, now),
-            Verdict::OutOfOrder if settings.idempotent => self.out_of_order(index, now),
+            Verdict::OutOfOrder if settings.idempotent => {
+                self.out_of_order(index, answer, now, settings, out)
+            }
             Verdict::TooLarge if entry.may_split() => self.split(index, answer, settings, out),
             Verdict::Fenced => {
                 fatal = Some(answer::refusal(answer.code, answer.message.as_deref(), false));

@@ -24,6 +24,7 @@ impl Entry {
             state: State::Live,
             flight: None,
             doubt: false,
+            whole_in_doubt: false,
             heard: None,
         }
     }
@@ -32,9 +33,8 @@ impl Entry {
         self.records.end - self.records.start
     }
 
-    /// Half of a batch that may be in the log whole would be a record too many.
     pub(super) fn may_split(&self) -> bool {
-        self.state == State::Live && !self.doubt && self.count() > 1
+        self.state == State::Live && self.count() > 1
     }
 
     fn is_gap(&self) -> bool {
@@ -96,7 +96,7 @@ impl Partition {
         let mut kept = 0;
         for index in 0..self.sent {
             if self.entries[index].state == State::Live {
-                self.entries[index].doubt = false;
+                (self.entries[index].doubt, self.entries[index].whole_in_doubt) = (false, false);
                 self.entries.swap(kept, index);
                 kept += 1;
             }
@@ -130,6 +130,13 @@ impl Partition {
         for earlier in self.entries.iter_mut().take(index).filter(|entry| entry.is_gap()) {
             earlier.state = State::Done;
         }
+        if std::mem::take(&mut self.entries[index].whole_in_doubt) {
+            // So the whole is not there, and its other parts were not sent yet.
+            let batch = self.entries[index].batch;
+            for part in self.entries.iter_mut().filter(|entry| entry.batch == batch && entry.whole_in_doubt) {
+                (part.whole_in_doubt, part.doubt) = (false, false);
+            }
+        }
         if self.entries[index].state == State::Live {
             let stored = Stored { base_offset: answer.base_offset, append_time_ms: answer.append_time_ms };
             self.tell(index, Ok(stored), out);
@@ -153,14 +160,36 @@ impl Partition {
         }
     }
 
-    pub(super) fn out_of_order(&mut self, index: usize, now: Instant) {
+    pub(super) fn out_of_order(
+        &mut self,
+        index: usize,
+        answer: &Answer,
+        now: Instant,
+        settings: &Settings,
+        out: &mut Vec<Outcome>,
+    ) {
         let may_arrive = |entry: &Entry| entry.state == State::Unknown;
-        if self.first_live() == Some(index) && !self.entries.iter().take(index).any(may_arrive) {
+        let settled = !self.entries.iter().take(index).any(may_arrive);
+        if self.first_live() == Some(index) && settled {
+            if self.entries[index].whole_in_doubt {
+                return self.give_up_parts(index, answer, settings, out);
+            }
             // All before it is settled, so it is not there, and never will be under this stamp.
             self.entries[index].doubt = false;
             self.broken = true;
         }
         self.again(index, now);
+    }
+
+    /// The first part of a batch is refused: because the whole is in the log, or because it is not. Nobody can tell.
+    fn give_up_parts(&mut self, index: usize, answer: &Answer, settings: &Settings, out: &mut Vec<Outcome>) {
+        let batch = self.entries[index].batch;
+        for part in index..self.sent {
+            if self.entries[part].batch == batch && self.entries[part].whole_in_doubt {
+                let kind = answer::refusal(answer.code, answer.message.as_deref(), true);
+                self.end(part, kind, true, settings, out);
+            }
+        }
     }
 
     /// The broker will never take it.
@@ -215,6 +244,7 @@ impl Partition {
         let halves = entry.bytes.as_ref().map(|bytes| open::split(bytes, SPLIT_LIMIT_BYTES));
         let Some(Ok(halves)) = halves else { return self.refused(index, answer, settings, out) };
         let (first, base) = (entry.records.start, entry.base_sequence);
+        let doubt = entry.doubt;
         let pieces = halves.map(|(bytes, records)| {
             let sequence = sequence_after(base, records.start);
             let stamp = if settings.idempotent { stamp(self.identity, sequence) } else { open::UNSTAMPED };
@@ -222,6 +252,7 @@ impl Partition {
             let records = first + records.start..first + records.end;
             let mut piece = Entry::new(entry.batch, records, entry.created, bytes);
             piece.base_sequence = sequence;
+            (piece.doubt, piece.whole_in_doubt) = (doubt, doubt);
             piece
         });
         let bytes = |entry: &Entry| entry.bytes.as_ref().map_or(0, Bytes::len);

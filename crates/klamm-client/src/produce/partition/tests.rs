@@ -312,6 +312,36 @@ fn a_batch_that_is_too_large_is_split_and_its_records_keep_their_sequences() {
 }
 
 #[test]
+fn parts_of_a_batch_that_may_be_there_whole_are_not_numbered_again() {
+    let split = || {
+        let mut bench = Bench::known();
+        bench.push(4);
+        for end in [None, Some(Code::MESSAGE_TOO_LARGE)] {
+            let (attempt, _) = bench.send().unwrap();
+            match end {
+                Some(code) => assert_eq!(bench.answer(attempt, code), None),
+                None => bench.lose(attempt),
+            }
+            bench.pass(ms(200));
+        }
+        let (attempt, stamp) = bench.send().unwrap();
+        assert_eq!(stamp.base_sequence, 1);
+        (bench, attempt)
+    };
+    let (mut bench, attempt) = split();
+    bench.answer(attempt, Code::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_eq!(bench.told(), [(2, Some(Effect::Unknown)), (2, Some(Effect::Unknown))]);
+    let (mut bench, attempt) = split();
+    bench.answer(attempt, Code::NONE);
+    bench.pass(ms(10_000));
+    assert_eq!(
+        bench.told(),
+        [(2, None), (2, Some(Effect::None))],
+        "the first is new, so the whole is not there"
+    );
+}
+
+#[test]
 fn one_record_that_is_too_large_is_refused() {
     let mut bench = Bench::known();
     bench.push(1);

@@ -257,6 +257,11 @@ impl World {
         busy.get(at).copied()
     }
 
+    /// Nothing is on its way.
+    fn is_quiet(&mut self) -> bool {
+        !self.chaos && self.any_link().is_none() && !self.identity_asked && !self.metadata_asked
+    }
+
     fn deliver_request(&mut self) {
         let Some(broker) = self.any_link() else { return };
         let Some(request) = self.links.get_mut(&broker).and_then(|link| link.outward.pop_front()) else {
@@ -340,7 +345,9 @@ impl World {
     fn pass_time(&mut self) {
         let far = self.producer.wake_at().into_iter().chain(self.accumulator.wake_at()).min();
         match self.dice.among(0..4) {
-            0 if !self.chaos || self.dice.one_in(4) => self.now = far.map_or(self.now, |at| at.max(self.now)),
+            0 if self.is_quiet() || (self.chaos && self.dice.one_in(4)) => {
+                self.now = far.map_or(self.now, |at| at.max(self.now))
+            }
             1 if self.chaos && self.dice.one_in(4) => self.now += self.settings.delivery_timeout / 2,
             _ => self.now += Duration::from_millis(self.dice.among(1..40)),
         }
@@ -357,15 +364,15 @@ impl World {
         if !self.dice.one_in(4) {
             return;
         }
-        // Against a request that is older than what the broker forgot no client can do anything.
-        self.late.clear();
         // A broker that takes any sequence forgets a producer only when it has long been idle.
         if !self.strict {
-            if !self.producer.is_idle(Slot(index as u32)) {
+            if !self.batches.is_empty() {
                 return;
             }
             self.now += Duration::from_secs(86_400);
         }
+        // Against a request that is older than what the broker forgot no client can do anything.
+        self.late.clear();
         self.seen.forgotten += u64::from(self.logs[index].forget());
     }
 
