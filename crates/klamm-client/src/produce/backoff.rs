@@ -17,6 +17,11 @@ impl Backoff {
         Backoff { first, most, failures: 0, random }
     }
 
+    /// The same from the beginning, with its own jitter.
+    pub(crate) fn with_random(&self, random: u64) -> Backoff {
+        Backoff { failures: 0, random, ..*self }
+    }
+
     /// How long to wait after one more failure.
     pub(crate) fn next(&mut self) -> Duration {
         let doubled = self.first.saturating_mul(1 << self.failures.min(20)).min(self.most);

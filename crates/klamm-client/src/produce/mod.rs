@@ -10,13 +10,13 @@
 //! 2. [`Raw::encode`](open::Raw::encode) compresses: at once if it is small, else on a thread for blocking work. The batch joins its
 //!    partition before that ([`Producer::sealed`]), so that order does not depend on when it ends ([`Producer::compressed`]).
 //! 3. [`Producer`]: the shell calls [`ask`](Producer::ask) until it gives nothing, does what each [`Ask`] says, and brings back what
-//!    came of it: [`answered`](Producer::answered), [`failed`](Producer::failed), [`written`](Producer::written) (`acks=0`),
-//!    [`identified`](Producer::identified) and [`unidentified`](Producer::unidentified), [`set_leader`](Producer::set_leader). After
-//!    each of these it takes [`outcomes`](Producer::outcomes), asks again, and sleeps until [`wake_at`](Producer::wake_at).
+//!    came of it: [`connected`](Producer::connected) and [`disconnected`](Producer::disconnected), [`answered`](Producer::answered),
+//!    [`failed`](Producer::failed), [`written`](Producer::written) (`acks=0`), [`identified`](Producer::identified) and
+//!    [`unidentified`](Producer::unidentified), [`set_leader`](Producer::set_leader). After each of these it takes [`outcomes`](Producer::outcomes), asks again, and sleeps until [`wake_at`](Producer::wake_at).
 //!
 //! What the shell owes: every request that it was given ends in exactly one of `answered`, `failed` and `written`, within
-//! `request.timeout.ms`; a connection on which a request failed is closed, and all requests on it fail; requests to one broker go out
-//! in the order of the asks, on one connection. Memory is the shell's: a semaphore of bytes in front of `append`, whose permits a
+//! `request.timeout.ms`; a connection on which a request failed is closed, all requests on it fail, and `disconnected` says so;
+//! requests to one broker go out in the order of the asks, on one connection. Memory is the shell's: a semaphore of bytes in front of `append`, whose permits a
 //! batch gives back with its last outcome.
 //!
 //! Receipt of a record: [`Stored::offset`] of its batch's outcome and its index; its timestamp is the one it was sent with, unless

@@ -130,7 +130,8 @@ impl Partition {
 
     /// The bytes of a batch that joined without. `false` if it has its outcome already.
     pub(crate) fn compressed(&mut self, batch: BatchId, bytes: Bytes) -> bool {
-        let waiting = self.entries.iter_mut().skip(self.sent);
+        // It came last, or nearly so.
+        let waiting = self.entries.iter_mut().skip(self.sent).rev();
         let Some(entry) = waiting.into_iter().find(|entry| entry.batch == batch) else { return false };
         self.queued_bytes += bytes.len();
         entry.bytes = Some(bytes);
@@ -152,6 +153,15 @@ impl Partition {
             self.leader = leader;
             // Another broker has not asked for patience.
             self.retry_at = None;
+        }
+    }
+
+    /// Its leader cannot be reached: perhaps somebody else leads.
+    pub(crate) fn unreachable(&mut self, text: &str) {
+        self.stale = true;
+        if let Some(index) = self.first_live() {
+            let heard = &mut self.entries[index].heard;
+            heard.get_or_insert_with(|| Heard { code: None, text: text.to_owned() });
         }
     }
 
@@ -280,6 +290,8 @@ impl Partition {
             Failure::Lost(text) => (text, true),
         };
         entry.doubt |= lost;
+        // Perhaps the broker is gone, and somebody else leads.
+        self.stale = true;
         // An answer of a broker says more than a connection that would not open after it.
         if lost || entry.heard.is_none() {
             entry.heard = Some(Heard { code: None, text: text.clone() });

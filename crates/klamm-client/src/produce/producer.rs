@@ -9,7 +9,7 @@ use klamm_kafka::ErrorCode;
 
 use super::answer::{self, Answer, Failure};
 use super::backoff::mix;
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Turn};
 use super::ids::{Identified, Identity, Ids};
 use super::open::{BatchId, Raw};
 use super::partition::{Attempt, Partition};
@@ -26,7 +26,9 @@ pub(crate) struct RequestId(pub(crate) u64);
 /// What the shell is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// Send a produce request.
+    /// Open the connection to a broker; [`Producer::connected`] or [`Producer::disconnected`] end it.
+    Connect(i32),
+    /// Send a produce request on the connection to its broker.
     Send(Request),
     /// Send `InitProducerId` without a transactional id, to any broker; [`Producer::identified`] or [`Producer::unidentified`] end it.
     Identity,
@@ -90,10 +92,11 @@ impl Producer {
     /// `random` decides the jitter of retries.
     pub(crate) fn new(settings: Settings, mut random: u64) -> Producer {
         let ids = Ids::new(settings.retry_backoff, settings.retry_backoff_max, mix(&mut random));
+        let dispatch = Dispatch::new(&settings, mix(&mut random));
         Producer {
             settings,
             ids,
-            dispatch: Dispatch::default(),
+            dispatch,
             members: Vec::new(),
             timers: BTreeSet::new(),
             without_identity: BTreeSet::new(),
@@ -164,9 +167,17 @@ impl Producer {
     /// The next thing to do; `None` until something happens or [`Producer::wake_at`].
     pub(crate) fn ask(&mut self, now: Instant) -> Option<Ask> {
         self.run_timers(now);
-        while let Some(broker) = self.dispatch.runnable(self.settings.max_in_flight) {
-            if let Some(request) = self.request(broker, now) {
-                return Some(Ask::Send(request));
+        while let Some(turn) = self.dispatch.turn(self.settings.max_in_flight, now) {
+            match turn {
+                Turn::Connect(broker) => {
+                    self.dispatch.opening(broker);
+                    return Some(Ask::Connect(broker));
+                }
+                Turn::Send(broker) => {
+                    if let Some(request) = self.request(broker, now) {
+                        return Some(Ask::Send(request));
+                    }
+                }
             }
         }
         if self.ids.ask(now) {
@@ -183,7 +194,26 @@ impl Producer {
     /// When to ask again if nothing happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.ids.wake_at()].into_iter().flatten().min()
+        let broker = self.dispatch.wake_at(self.settings.max_in_flight);
+        [timer, broker, self.ids.wake_at()].into_iter().flatten().min()
+    }
+
+    /// There is a connection to a broker.
+    pub(crate) fn connected(&mut self, broker: i32) {
+        self.dispatch.connected(broker);
+    }
+
+    /// A connection could not be opened, or is over. Requests that were on it fail by [`Producer::failed`], each.
+    pub(crate) fn disconnected(&mut self, broker: i32, what: &str, now: Instant) {
+        for slot in self.dispatch.disconnected(broker, now) {
+            self.members[slot.index()].machine.unreachable(what);
+            self.touch(slot, now);
+        }
+    }
+
+    /// An answer said that a quota is used up (`throttle_time_ms`).
+    pub(crate) fn throttled(&mut self, broker: i32, until: Instant) {
+        self.dispatch.throttled(broker, until);
     }
 
     /// A request was answered. A partition that the answer does not name may have been appended.
@@ -204,11 +234,20 @@ impl Producer {
             }
             self.touch(slot, now);
         }
-        if let Some(kind) = fatal.filter(|_| self.fatal.is_none()) {
-            self.fatal = Some(kind.clone());
-            for index in 0..self.members.len() {
-                self.fail(Slot(u32::try_from(index).unwrap_or(u32::MAX)), &kind, &kind, now);
-            }
+        if let Some(kind) = fatal {
+            self.end(kind, now);
+        }
+    }
+
+    /// Ends everything: what has no outcome yet gets this one, and so does what comes later.
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.end(ProduceErrorKind::Closed, now);
+    }
+
+    fn end(&mut self, kind: ProduceErrorKind, now: Instant) {
+        let kind = self.fatal.get_or_insert(kind).clone();
+        for index in 0..self.members.len() {
+            self.fail(Slot(u32::try_from(index).unwrap_or(u32::MAX)), &kind, &kind, now);
         }
     }
 

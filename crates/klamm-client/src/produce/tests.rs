@@ -29,6 +29,7 @@ impl Bench {
         let (now, limit) = (Instant::now(), settings.max_request_bytes);
         let accumulator = Accumulator::new(Compression::None, batch_bytes, limit, ms(5), 1 << 20);
         let mut producer = Producer::new(settings, 1);
+        producer.connected(1);
         for partition in 0..partitions {
             let slot = producer.add("orders".into(), partition as i32);
             producer.set_leader(slot, Some(1), now);
@@ -61,6 +62,7 @@ impl Bench {
         let mut requests = Vec::new();
         while let Some(ask) = self.producer.ask(self.now) {
             match ask {
+                Ask::Connect(broker) => self.producer.connected(broker),
                 Ask::Send(request) => requests.push(request),
                 Ask::Identity => self.producer.identified(Ok(Identity { id: 9, epoch: 0 }), self.now),
                 Ask::Metadata(topics) => panic!("leaders of {topics:?} are known"),
@@ -190,6 +192,56 @@ fn a_partition_without_a_leader_asks_for_metadata_and_asks_again_after_a_while()
 }
 
 #[test]
+fn a_broker_that_cannot_be_reached_gets_no_request_and_what_waited_for_it_has_no_effect() {
+    let mut bench = Bench::new(1, settings(), 16_384);
+    bench.producer.disconnected(1, "connection reset", bench.now);
+    bench.append(0, b"v").unwrap();
+    bench.accumulator.seal(Slot(0));
+    bench.pass();
+    assert_eq!(bench.producer.ask(bench.now), None, "not at once again");
+    bench.now = bench.producer.wake_at().unwrap();
+    assert_eq!(bench.producer.ask(bench.now), Some(Ask::Connect(1)));
+    assert_eq!(bench.producer.ask(bench.now), None);
+    bench.producer.disconnected(1, "connection refused", bench.now);
+    assert!(matches!(bench.producer.ask(bench.now), Some(Ask::Metadata(_))), "perhaps another one leads");
+    bench.now += settings().delivery_timeout;
+    while bench.producer.ask(bench.now).is_some() {}
+    let outcome = bench.producer.outcomes().next().unwrap();
+    let Err(ProduceErrorKind::TimedOut { last_answer, in_doubt: false, .. }) = outcome.result else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(last_answer.as_deref(), Some("connection refused"));
+}
+
+#[test]
+fn a_broker_whose_quota_is_used_up_is_left_alone_for_as_long_as_it_says() {
+    let mut bench = Bench::new(1, settings(), 16_384);
+    let until = bench.now + ms(300);
+    bench.producer.throttled(1, until);
+    bench.append(0, b"v").unwrap();
+    bench.accumulator.seal(Slot(0));
+    assert!(bench.requests().is_empty());
+    assert_eq!(bench.producer.wake_at(), Some(until));
+    bench.now = until;
+    assert_eq!(bench.requests().len(), 1);
+}
+
+#[test]
+fn closing_ends_what_has_no_outcome_and_what_comes_later() {
+    let mut bench = Bench::new(1, settings(), 16_384);
+    bench.append(0, b"v").unwrap();
+    bench.now += ms(5);
+    let request = bench.requests().remove(0);
+    bench.producer.close(bench.now);
+    bench.acknowledge(&request, 3);
+    bench.append(0, b"v").unwrap();
+    bench.now += ms(5);
+    assert!(bench.requests().is_empty());
+    let closed = |outcome: Outcome| outcome.result == Err(ProduceErrorKind::Closed);
+    assert_eq!(bench.producer.outcomes().map(closed).collect::<Vec<_>>(), [true; 2]);
+}
+
+#[test]
 fn without_an_id_nothing_is_sent_and_the_outcome_says_why() {
     let mut bench = Bench::new(1, settings(), 16_384);
     bench.append(0, b"v").unwrap();
@@ -233,7 +285,10 @@ fn a_fenced_producer_ends_all_partitions_and_takes_nothing_more() {
     bench.append(1, b"v").unwrap();
     bench.now += ms(5);
     let request = bench.requests().remove(0);
-    let answers = vec![(Slot(0), Answer::code(Code::PRODUCER_FENCED))];
+    let answers = vec![
+        (Slot(0), Answer::code(Code::PRODUCER_FENCED)),
+        (Slot(1), Answer::code(Code::NOT_ENOUGH_REPLICAS)),
+    ];
     bench.producer.answered(request.id, answers, bench.now);
     bench.append(0, b"v").unwrap();
     bench.now += ms(5);

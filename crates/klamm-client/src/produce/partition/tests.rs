@@ -158,6 +158,27 @@ fn a_new_leader_is_asked_without_patience() {
 }
 
 #[test]
+fn a_new_leader_gets_nothing_while_the_old_one_has_something() {
+    let mut bench = Bench::known();
+    (0..2).for_each(|_| bench.push(1));
+    let (attempt, _) = bench.send().unwrap();
+    bench.partition.set_leader(Some(2));
+    assert!(bench.send().is_none());
+    bench.answer(attempt, Code::NONE);
+    assert!(bench.send().is_some());
+}
+
+#[test]
+fn a_lost_connection_asks_who_leads() {
+    let mut bench = Bench::known();
+    bench.push(1);
+    let (attempt, _) = bench.send().unwrap();
+    assert!(!bench.partition.wants_metadata());
+    bench.lose(attempt);
+    assert!(bench.partition.wants_metadata());
+}
+
+#[test]
 fn a_duplicate_is_a_receipt_with_the_offset_that_the_broker_knows() {
     let mut bench = Bench::known();
     (0..2).for_each(|_| bench.push(2));

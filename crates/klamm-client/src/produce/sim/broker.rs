@@ -74,6 +74,11 @@ impl Log {
         self.temper.faults = 0;
     }
 
+    /// `max.message.bytes` is changed.
+    pub(super) fn limit(&mut self, bytes: usize) {
+        self.temper.max_message_bytes = bytes;
+    }
+
     /// Another replica leads. It has all that was acknowledged, and some of the rest.
     pub(super) fn elect(&mut self, leader: i32, dice: &mut Dice) {
         self.leader = leader;

@@ -20,6 +20,8 @@ use crate::{ProduceError, ProduceErrorKind};
 const BROKERS: u64 = 3;
 /// Records that the application has under way at most: its memory.
 const BUDGET_RECORDS: usize = 40;
+/// Each in a batch of its own, at most.
+const BUDGET_BYTES: usize = (BUDGET_RECORDS + 4) * 110;
 
 /// What happened in a run, to see that the seeds reach it.
 #[derive(Debug, Default)]
@@ -174,7 +176,7 @@ impl World {
             36..=51 => self.append(),
             52 | 53 => self.break_link(),
             54..=57 => self.deliver_late(),
-            58 => self.elect(),
+            58 => self.change(),
             _ => self.forget(),
         }
     }
@@ -213,6 +215,10 @@ impl World {
         }
         while let Some(ask) = self.producer.ask(self.now) {
             match ask {
+                Ask::Connect(broker) if self.chaos && self.dice.one_in(5) => {
+                    self.producer.disconnected(broker, "connection refused", self.now);
+                }
+                Ask::Connect(broker) => self.producer.connected(broker),
                 Ask::Send(request) => self.send(request),
                 Ask::Identity => {
                     assert!(!self.identity_asked, "two questions for an id at once");
@@ -228,6 +234,7 @@ impl World {
         outcomes.into_iter().for_each(|outcome| self.resolve(outcome));
         self.producer.idle().for_each(drop);
         assert!(self.producer.fatal().is_none(), "{:?}", self.producer.fatal());
+        assert!(self.producer.queued_bytes() <= BUDGET_BYTES, "{} bytes", self.producer.queued_bytes());
     }
 
     fn send(&mut self, request: Request) {
@@ -297,10 +304,12 @@ impl World {
     }
 
     fn break_link(&mut self) {
-        let Some(link) = self.any_link().and_then(|broker| self.links.remove(&broker)) else { return };
+        let Some(broker) = self.any_link() else { return };
+        let Some(link) = self.links.remove(&broker) else { return };
         let lost = Failure::Lost("connection reset".to_owned());
         link.homeward.iter().for_each(|(id, _)| self.producer.failed(*id, &lost, self.now));
         link.outward.iter().for_each(|request| self.producer.failed(request.id, &lost, self.now));
+        self.producer.disconnected(broker, "connection reset", self.now);
         if self.dice.one_in(2) {
             self.late.push(link.outward);
         }
@@ -353,10 +362,15 @@ impl World {
         }
     }
 
-    fn elect(&mut self) {
+    /// What people do: leaders are moved, limits changed, metadata grows old.
+    fn change(&mut self) {
         let index = self.dice.among(0..self.logs.len() as u64) as usize;
         let leader = self.dice.among(0..BROKERS) as i32;
-        self.logs[index].elect(leader, &mut self.dice);
+        match self.dice.among(0..8) {
+            0 => self.metadata_asked = true,
+            1 => self.logs[index].limit(self.dice.among(90..300) as usize),
+            _ => self.logs[index].elect(leader, &mut self.dice),
+        }
     }
 
     fn forget(&mut self) {
