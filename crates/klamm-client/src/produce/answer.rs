@@ -124,7 +124,7 @@ fn too_large(limit: &str) -> Kind {
     Kind::TooLarge { bytes: None, limit: limit.to_owned() }
 }
 
-/// The last thing that was heard of a batch.
+/// What was heard instead of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Heard {
     pub(super) code: Option<Code>,
@@ -134,9 +134,8 @@ pub(super) struct Heard {
 /// The error of a batch whose delivery timeout is over.
 pub(super) fn expired(after: Duration, heard: Option<&Heard>, in_doubt: bool) -> Kind {
     match heard.and_then(|heard| heard.code) {
-        Some(Code::NOT_ENOUGH_REPLICAS) => Kind::NotEnoughReplicas { waited: Some(after), in_doubt },
-        Some(Code::NOT_ENOUGH_REPLICAS_AFTER_APPEND) => {
-            Kind::NotEnoughReplicas { waited: Some(after), in_doubt: true }
+        Some(Code::NOT_ENOUGH_REPLICAS | Code::NOT_ENOUGH_REPLICAS_AFTER_APPEND) => {
+            Kind::NotEnoughReplicas { waited: Some(after), in_doubt }
         }
         _ => Kind::TimedOut { after, last_answer: heard.map(|heard| heard.text.clone()), in_doubt },
     }

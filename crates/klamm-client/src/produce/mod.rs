@@ -24,6 +24,7 @@
 
 mod accumulate;
 mod answer;
+mod ask;
 mod backoff;
 mod dispatch;
 mod ids;
@@ -44,9 +45,10 @@ use bytes::Bytes;
 pub(crate) use {
     accumulate::Accumulator,
     answer::{Answer, Failure},
+    ask::{Ask, Part, Request, RequestId},
     ids::Identity,
     open::{BatchId, Place, Pool},
-    producer::{Ask, Part, Producer, Request, RequestId},
+    producer::Producer,
 };
 
 use crate::{ProduceErrorKind, ProducerOptions};

@@ -52,7 +52,6 @@ pub(super) struct Entry {
     doubt: bool,
     /// It is a part of a batch that may be in the log whole.
     whole_in_doubt: bool,
-    heard: Option<Heard>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +73,15 @@ enum Next {
     Send(usize),
     /// A new epoch first; the sent batches from here on are numbered again.
     Renumber,
+}
+
+/// Why there is no batch to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotNow {
+    /// An identity is missing; it is asked for.
+    WithoutIdentity,
+    /// Something has to happen first.
+    Later,
 }
 
 /// The machine of one partition.
@@ -98,6 +106,8 @@ pub(crate) struct Partition {
     retry_at: Option<Instant>,
     backoff: Backoff,
     stale: bool,
+    /// The last thing that was heard instead of an acknowledgement, and when.
+    heard: Option<(Heard, Instant)>,
     queued_bytes: usize,
 }
 
@@ -118,6 +128,7 @@ impl Partition {
             retry_at: None,
             backoff: Backoff::new(settings.retry_backoff, settings.retry_backoff_max, random),
             stale: false,
+            heard: None,
             queued_bytes: 0,
         }
     }
@@ -157,12 +168,10 @@ impl Partition {
     }
 
     /// Its leader cannot be reached: perhaps somebody else leads.
-    pub(crate) fn unreachable(&mut self, text: &str) {
+    pub(crate) fn unreachable(&mut self, text: &str, now: Instant) {
         self.stale = true;
-        if let Some(index) = self.first_live() {
-            let heard = &mut self.entries[index].heard;
-            heard.get_or_insert_with(|| Heard { code: None, text: text.to_owned() });
-        }
+        // An answer of a broker says more than a connection that would not open after it.
+        self.heard.get_or_insert_with(|| (Heard { code: None, text: text.to_owned() }, now));
     }
 
     pub(crate) fn leader(&self) -> Option<i32> {
@@ -202,22 +211,26 @@ impl Partition {
         self.entries.get(index)?.bytes.as_ref().map(Bytes::len)
     }
 
-    /// The next batch, stamped, as `attempt`. `None` if nothing may be sent now, or an identity is missing, which `ids` then asks for.
+    /// The next batch, stamped, as `attempt`.
     pub(crate) fn take(
         &mut self,
         attempt: Attempt,
         now: Instant,
         ids: &mut Ids,
         settings: &Settings,
-    ) -> Option<(Bytes, BatchId)> {
+    ) -> Result<(Bytes, BatchId), NotNow> {
         if self.next(now, settings) == Next::Renumber {
-            self.renumber(ids)?;
+            self.renumber(ids).ok_or(NotNow::WithoutIdentity)?;
         }
-        let Next::Send(index) = self.next(now, settings) else { return None };
+        let Next::Send(index) = self.next(now, settings) else { return Err(NotNow::Later) };
         if index >= self.sent && settings.idempotent && self.identity.is_none() {
-            self.identity = Some(ids.next(None, Gap::Settled)?);
+            self.identity = Some(ids.next(None, Gap::Settled).ok_or(NotNow::WithoutIdentity)?);
         }
-        let leader = self.leader?;
+        let leader = self.leader.ok_or(NotNow::Later)?;
+        self.depart(index, leader, attempt).ok_or(NotNow::Later)
+    }
+
+    fn depart(&mut self, index: usize, leader: i32, attempt: Attempt) -> Option<(Bytes, BatchId)> {
         let fresh = index >= self.sent;
         let (sequence, identity) = (self.next_sequence, self.identity);
         let entry = self.entries.get_mut(index)?;
@@ -253,8 +266,8 @@ impl Partition {
     ) -> Option<ProduceErrorKind> {
         let index = self.land(attempt)?;
         self.stale |= answer::is_routing(answer.code);
+        self.heard = Some((Heard { code: Some(answer.code), text: answer.text() }, now));
         let entry = &mut self.entries[index];
-        entry.heard = Some(Heard { code: Some(answer.code), text: answer.text() });
         let mut fatal = None;
         match answer::verdict(answer.code) {
             Verdict::Stored => self.stored(index, answer, now, out),
@@ -284,17 +297,14 @@ impl Partition {
     /// An attempt ended without an answer.
     pub(crate) fn failed(&mut self, attempt: Attempt, failure: &Failure, now: Instant) {
         let Some(index) = self.land(attempt) else { return };
-        let entry = &mut self.entries[index];
-        let (text, lost) = match failure {
-            Failure::NotSent(text) => (text, false),
-            Failure::Lost(text) => (text, true),
-        };
-        entry.doubt |= lost;
-        // Perhaps the broker is gone, and somebody else leads.
-        self.stale = true;
-        // An answer of a broker says more than a connection that would not open after it.
-        if lost || entry.heard.is_none() {
-            entry.heard = Some(Heard { code: None, text: text.clone() });
+        match failure {
+            Failure::NotSent(text) => self.unreachable(text, now),
+            Failure::Lost(text) => {
+                self.entries[index].doubt = true;
+                // Perhaps the broker is gone, and somebody else leads.
+                self.stale = true;
+                self.heard = Some((Heard { code: None, text: text.clone() }, now));
+            }
         }
         self.again(index, now);
         self.clear_front();
@@ -315,10 +325,11 @@ impl Partition {
         while let Some(entry) = self.entries.get_mut(index).filter(|entry| entry.created + after <= now) {
             if entry.state == State::Live {
                 let in_doubt = entry.doubt || entry.flight.is_some();
-                if entry.heard.is_none() {
-                    entry.heard = ids.complaint().map(|text| Heard { code: None, text: text.to_owned() });
-                }
-                let kind = answer::expired(after, entry.heard.as_ref(), in_doubt);
+                // What kept the first in line waiting kept those behind it.
+                let heard = self.heard.as_ref().filter(|(_, at)| *at >= entry.created);
+                let complaint = || Some(Heard { code: None, text: ids.complaint()?.to_owned() });
+                let heard = heard.map(|(heard, _)| heard.clone()).or_else(complaint);
+                let kind = answer::expired(after, heard.as_ref(), in_doubt);
                 self.end(index, kind, in_doubt, settings, out);
             }
             if index >= self.sent {

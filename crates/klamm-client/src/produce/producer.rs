@@ -8,49 +8,17 @@ use bytes::Bytes;
 use klamm_kafka::ErrorCode;
 
 use super::answer::{self, Answer, Failure};
+use super::ask::{Ask, Part, Request, RequestId};
 use super::backoff::mix;
 use super::dispatch::{Dispatch, Turn};
 use super::ids::{Identified, Identity, Ids};
 use super::open::{BatchId, Raw};
-use super::partition::{Attempt, Partition};
+use super::partition::{Attempt, NotNow, Partition};
 use super::{Outcome, Settings, Slot};
 use crate::ProduceErrorKind;
 
 /// What a partition costs in a produce request beside its batch and its topic's name, at most.
 const PART_OVERHEAD_BYTES: usize = 64;
-
-/// Names a produce request from its ask to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct RequestId(pub(crate) u64);
-
-/// What the shell is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// Open the connection to a broker; [`Producer::connected`] or [`Producer::disconnected`] end it.
-    Connect(i32),
-    /// Send a produce request on the connection to its broker.
-    Send(Request),
-    /// Send `InitProducerId` without a transactional id, to any broker; [`Producer::identified`] or [`Producer::unidentified`] end it.
-    Identity,
-    /// Learn the leaders of these topics and tell them by [`Producer::set_leader`], even if they are the same.
-    Metadata(Vec<Arc<str>>),
-}
-
-/// One produce request: one batch of each partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) id: RequestId,
-    pub(crate) broker: i32,
-    pub(crate) parts: Vec<Part>,
-}
-
-/// One partition of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) slot: Slot,
-    pub(crate) batch: BatchId,
-    pub(crate) bytes: Bytes,
-}
 
 #[derive(Debug)]
 struct Member {
@@ -206,7 +174,7 @@ impl Producer {
     /// A connection could not be opened, or is over. Requests that were on it fail by [`Producer::failed`], each.
     pub(crate) fn disconnected(&mut self, broker: i32, what: &str, now: Instant) {
         for slot in self.dispatch.disconnected(broker, now) {
-            self.members[slot.index()].machine.unreachable(what);
+            self.members[slot.index()].machine.unreachable(what, now);
             self.touch(slot, now);
         }
     }
@@ -334,14 +302,15 @@ impl Producer {
             }
             let attempt = Attempt(self.next_attempt);
             match member.machine.take(attempt, now, &mut self.ids, &self.settings) {
-                Some((bytes, batch)) => {
+                Ok((bytes, batch)) => {
                     self.next_attempt += 1;
                     parts.push(Part { slot, batch, bytes });
                     attempts.push((slot, attempt));
                 }
-                None => {
+                Err(NotNow::WithoutIdentity) => {
                     self.without_identity.insert(slot);
                 }
+                Err(NotNow::Later) => self.touch(slot, now),
             }
         }
         if parts.is_empty() {

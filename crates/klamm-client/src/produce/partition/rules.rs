@@ -25,7 +25,6 @@ impl Entry {
             flight: None,
             doubt: false,
             whole_in_doubt: false,
-            heard: None,
         }
     }
 
@@ -124,14 +123,15 @@ impl Partition {
             self.retry_at = None;
             self.backoff.reset();
         }
+        self.heard = None;
         self.known = Some(now);
         // What is late of an earlier epoch is fenced now.
         self.open_gap = false;
         for earlier in self.entries.iter_mut().take(index).filter(|entry| entry.is_gap()) {
             earlier.state = State::Done;
         }
-        if std::mem::take(&mut self.entries[index].whole_in_doubt) {
-            // So the whole is not there, and its other parts were not sent yet.
+        if self.identity.is_some() && std::mem::take(&mut self.entries[index].whole_in_doubt) {
+            // By its sequence the whole is not there, and its other parts were not sent yet.
             let batch = self.entries[index].batch;
             for part in self.entries.iter_mut().filter(|entry| entry.batch == batch && entry.whole_in_doubt) {
                 (part.whole_in_doubt, part.doubt) = (false, false);

@@ -65,7 +65,7 @@ impl Bench {
     fn send(&mut self) -> Option<(Attempt, ProducerStamp)> {
         self.attempts += 1;
         let attempt = Attempt(self.attempts);
-        let (bytes, _) = self.partition.take(attempt, self.now, &mut self.ids, &self.settings)?;
+        let (bytes, _) = self.partition.take(attempt, self.now, &mut self.ids, &self.settings).ok()?;
         let view = BatchView::parse_single(&bytes).unwrap();
         view.verify_crc().unwrap();
         let none = ProducerStamp { id: -1, epoch: -1, base_sequence: -1 };
@@ -312,6 +312,20 @@ fn too_few_replicas_are_without_effect_until_one_attempt_was_appended() {
         assert!(matches!(bench.out[0].result, Err(ProduceErrorKind::NotEnoughReplicas { .. })));
         assert_eq!(bench.told(), [(2, Some(effect))]);
     }
+}
+
+#[test]
+fn what_waits_behind_a_batch_says_what_that_one_heard() {
+    let mut bench = Bench::known();
+    bench.push(1);
+    let (attempt, _) = bench.send().unwrap();
+    bench.push(1);
+    bench.answer(attempt, Code::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+    bench.pass(ms(10_000));
+    let refused =
+        |outcome: &Outcome| matches!(outcome.result, Err(ProduceErrorKind::NotEnoughReplicas { .. }));
+    assert!(bench.out.iter().all(refused), "{:?}", bench.out);
+    assert_eq!(bench.told(), [(2, Some(Effect::Unknown)), (3, Some(Effect::None))]);
 }
 
 #[test]

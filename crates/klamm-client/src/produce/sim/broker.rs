@@ -8,6 +8,7 @@ use klamm_wire::batch::{BatchView, ProducerStamp};
 
 use super::Dice;
 use crate::produce::Answer;
+use crate::produce::open::UNSTAMPED;
 
 const WINDOW: usize = 5;
 
@@ -34,6 +35,8 @@ pub(super) struct Temper {
     pub(super) faults: u64,
     /// A producer without state must begin at 0, as before Kafka 2.5.
     pub(super) strict: bool,
+    /// Batches come without a stamp.
+    pub(super) idempotent: bool,
     /// `max.message.bytes`.
     pub(super) max_message_bytes: usize,
 }
@@ -62,12 +65,13 @@ impl Log {
         self.batches.iter().flat_map(|batch| batch.records.iter().copied()).collect()
     }
 
-    /// Offset of a record that no clean election can take away.
-    pub(super) fn replicated(&self, record: u64) -> Option<i64> {
-        self.batches.iter().take(self.replicated).find_map(|batch| {
+    /// Offsets of a record that no clean election can take away.
+    pub(super) fn replicated(&self, record: u64) -> Vec<i64> {
+        let offset = |batch: &Written| {
             let index = batch.records.iter().position(|found| *found == record)?;
             Some(batch.base_offset + index as i64)
-        })
+        };
+        self.batches.iter().take(self.replicated).filter_map(offset).collect()
     }
 
     pub(super) fn calm(&mut self) {
@@ -168,6 +172,10 @@ impl Log {
 
     /// Offset of a batch that is there already, or that it may come.
     fn check(&self, batch: &Written) -> Result<Option<i64>, Code> {
+        assert_eq!(self.temper.idempotent, batch.stamp.id >= 0);
+        if !self.temper.idempotent {
+            return Ok(None);
+        }
         let Some(known) = self.known.get(&batch.stamp.id) else {
             let refused = self.temper.strict && batch.stamp.base_sequence != 0;
             return if refused { Err(Code::UNKNOWN_PRODUCER_ID) } else { Ok(None) };
@@ -213,7 +221,7 @@ impl Log {
 fn read(bytes: &[u8]) -> Result<Written, Code> {
     let view = BatchView::parse_single(bytes).map_err(|_| Code::CORRUPT_MESSAGE)?;
     view.verify_crc().expect("the checksum fits the stamp");
-    let stamp = view.producer().expect("an idempotent batch has a stamp");
+    let stamp = view.producer().unwrap_or(UNSTAMPED);
     let mut scratch = Vec::new();
     let records: Vec<u64> = view
         .records(&mut scratch, 1 << 20)
