@@ -9,6 +9,17 @@ use super::Slot;
 use super::open::{BatchId, Open, Place, Pool, Raw, record_bound};
 use crate::{ProduceErrorKind, RecordView};
 
+/// What a partition would do with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appetite {
+    /// One waits already: an open batch may as well grow.
+    Fed,
+    /// All that it has was sent.
+    Hungry,
+    /// It has nothing: not even `linger.ms` is of use.
+    Idle,
+}
+
 /// Takes records in and gives sealed batches out. No step looks at more than one partition.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
@@ -17,8 +28,10 @@ pub(crate) struct Accumulator {
     max_request_bytes: usize,
     linger: Duration,
     open: Vec<Option<Open>>,
-    /// When each open batch has waited for long enough.
+    /// When each open batch will have waited for `linger.ms`.
     due: BTreeSet<(Instant, Slot)>,
+    /// Those that have.
+    ripe: BTreeSet<Slot>,
     sealed: VecDeque<(Slot, Raw)>,
     pool: Pool,
     next_id: u64,
@@ -40,8 +53,9 @@ impl Accumulator {
             linger,
             open: Vec::new(),
             due: BTreeSet::new(),
+            ripe: BTreeSet::new(),
             sealed: VecDeque::new(),
-            pool: Pool::new(pool_bytes),
+            pool: Pool::new(pool_bytes, batch_bytes),
             next_id: 0,
         }
     }
@@ -85,25 +99,39 @@ impl Accumulator {
         Ok(place)
     }
 
-    /// Seals the open batch of a partition, if there is one: its leader is idle, or somebody flushes.
+    /// Seals the open batch of a partition, if there is one.
     pub(crate) fn seal(&mut self, slot: Slot) {
         if let Some(open) = self.open.get_mut(slot.index()).and_then(Option::take) {
             self.due.remove(&(open.created() + self.linger, slot));
+            self.ripe.remove(&slot);
             self.sealed.push_back((slot, open.seal()));
         }
     }
 
-    /// Seals all batches that have waited for `linger.ms`.
-    pub(crate) fn seal_due(&mut self, now: Instant) {
-        while let Some(&(at, slot)) = self.due.first().filter(|(at, _)| *at <= now) {
-            self.due.remove(&(at, slot));
-            self.seal(slot);
+    /// Seals the open batch of a partition if that wants it now: at once if it is idle, after `linger.ms` if it is hungry.
+    pub(crate) fn offer(&mut self, slot: Slot, appetite: Appetite) {
+        match appetite {
+            Appetite::Idle => self.seal(slot),
+            Appetite::Hungry if self.ripe.contains(&slot) => self.seal(slot),
+            Appetite::Hungry | Appetite::Fed => {}
         }
     }
 
-    /// Seals everything: a flush.
+    /// Looks at the batches that have waited for `linger.ms`. Those whose partition is fed go on to grow, until it is not.
+    pub(crate) fn seal_due(&mut self, now: Instant, appetite: impl Fn(Slot) -> Appetite) {
+        while let Some(&(at, slot)) = self.due.first().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, slot));
+            self.ripe.insert(slot);
+            self.offer(slot, appetite(slot));
+        }
+    }
+
+    /// Seals everything: a flush, or somebody waits for memory.
     pub(crate) fn seal_all(&mut self) {
         while let Some((_, slot)) = self.due.pop_first() {
+            self.seal(slot);
+        }
+        while let Some(slot) = self.ripe.pop_first() {
             self.seal(slot);
         }
     }

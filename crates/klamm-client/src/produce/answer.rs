@@ -100,6 +100,9 @@ pub(super) fn is_routing(code: Code) -> bool {
 /// The error of a batch that the broker will never take. With `in_doubt` an earlier attempt may be in the log.
 pub(super) fn refusal(code: Code, message: Option<&str>, in_doubt: bool) -> Kind {
     let text = message.unwrap_or(code.meaning());
+    if verdict(code) == Verdict::Fenced {
+        return Kind::Fenced { message: text.to_owned() };
+    }
     if in_doubt {
         let name = code.name().to_owned();
         let message = format!("{text}; an earlier attempt may have been appended");
@@ -109,8 +112,9 @@ pub(super) fn refusal(code: Code, message: Option<&str>, in_doubt: bool) -> Kind
         Code::TOPIC_AUTHORIZATION_FAILED | Code::CLUSTER_AUTHORIZATION_FAILED => Kind::Denied,
         Code::MESSAGE_TOO_LARGE => too_large("max.message.bytes of the topic"),
         Code::RECORD_LIST_TOO_LARGE => too_large("segment.bytes of the topic"),
-        Code::INVALID_TOPIC_EXCEPTION => Kind::UnknownTopic,
-        Code::INVALID_PRODUCER_EPOCH | Code::PRODUCER_FENCED => Kind::Fenced { message: text.to_owned() },
+        Code::INVALID_TOPIC_EXCEPTION | Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_TOPIC_ID => {
+            Kind::UnknownTopic
+        }
         _ if verdict(code) == Verdict::Refused => Kind::Invalid { message: text.to_owned() },
         _ => Kind::Broker {
             name: code.name().to_owned(),

@@ -5,8 +5,10 @@
 //! A record takes three steps, each a plain value:
 //!
 //! 1. [`Accumulator`]: [`append`](Accumulator::append) encodes it into the open batch of its partition and says at which [`Place`] it
-//!    is. Batches that are full, out of `linger.ms` ([`seal_due`](Accumulator::seal_due)) or whose partition is idle
-//!    ([`seal`](Accumulator::seal)) come out of [`take_sealed`](Accumulator::take_sealed) in order.
+//!    is. A batch that is full is sealed. One that has waited for `linger.ms` ([`seal_due`](Accumulator::seal_due)) is sealed when its
+//!    partition has no other waiting, and that of an idle partition at once: the shell offers it after an append
+//!    ([`offer`](Accumulator::offer) with [`Producer::appetite`]) and for each of [`Producer::hungry`]. While somebody waits for memory
+//!    nothing lingers ([`seal_all`](Accumulator::seal_all)). Sealed batches come out of [`take_sealed`](Accumulator::take_sealed).
 //! 2. [`Raw::encode`](open::Raw::encode) compresses: at once if it is small, else on a thread for blocking work. The batch joins its
 //!    partition before that ([`Producer::sealed`]), so that order does not depend on when it ends ([`Producer::compressed`]).
 //! 3. [`Producer`]: the shell calls [`ask`](Producer::ask) until it gives nothing, does what each [`Ask`] says, and brings back what
@@ -43,7 +45,7 @@ use bytes::Bytes;
 
 #[allow(unused_imports, reason = "until the shell uses them")]
 pub(crate) use {
-    accumulate::Accumulator,
+    accumulate::{Accumulator, Appetite},
     answer::{Answer, Failure},
     ask::{Ask, Part, Request, RequestId},
     ids::Identity,

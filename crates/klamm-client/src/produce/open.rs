@@ -25,12 +25,15 @@ pub(crate) struct Pool {
     free: Vec<Vec<u8>>,
     held_bytes: usize,
     limit_bytes: usize,
+    /// Capacities that are worth keeping: a small one would grow again, and a large one would hold memory that nobody counts.
+    sizes: Range<usize>,
 }
 
 impl Pool {
-    /// Keeps at most `limit_bytes`.
-    pub(crate) fn new(limit_bytes: usize) -> Pool {
-        Pool { free: Vec::new(), held_bytes: 0, limit_bytes }
+    /// Keeps at most `limit_bytes`, in buffers about as large as a batch.
+    pub(crate) fn new(limit_bytes: usize, batch_bytes: usize) -> Pool {
+        let sizes = batch_bytes / 2..batch_bytes.saturating_mul(4);
+        Pool { free: Vec::new(), held_bytes: 0, limit_bytes, sizes }
     }
 
     /// A buffer, of whatever capacity.
@@ -42,8 +45,9 @@ impl Pool {
 
     /// Gives a buffer back; beyond the bound it is freed.
     pub(crate) fn give(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && self.held_bytes + buffer.capacity() <= self.limit_bytes {
-            self.held_bytes += buffer.capacity();
+        let bytes = buffer.capacity();
+        if self.sizes.contains(&bytes) && self.held_bytes + bytes <= self.limit_bytes {
+            self.held_bytes += bytes;
             self.free.push(buffer);
         }
     }
@@ -139,13 +143,18 @@ impl Raw {
         self.builder.size_bytes()
     }
 
-    /// Compresses, with `output` for what comes out. Gives the bytes, without stamp and CRC, and memory that is left over.
+    /// Compresses, in memory of the pool or what [`Pool::take`] gave before. Gives the bytes, without stamp and CRC, and memory that
+    /// is left over.
     ///
     /// # Errors
     /// As the codec says.
-    pub(crate) fn encode(self, output: Vec<u8>) -> Result<(Bytes, Vec<u8>), BatchError> {
+    pub(crate) fn encode(self, output: Vec<u8>) -> Result<(Bytes, [Vec<u8>; 2]), BatchError> {
         let done = self.builder.finish_unstamped(output)?;
-        Ok((Bytes::from(done.batch), done.spare))
+        if done.batch.len() < done.batch.capacity() / 2 {
+            // It may wait for long: in memory of its own size.
+            return Ok((Bytes::copy_from_slice(&done.batch), [done.spare, done.batch]));
+        }
+        Ok((Bytes::from(done.batch), [done.spare, Vec::new()]))
     }
 }
 

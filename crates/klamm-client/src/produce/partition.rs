@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::accumulate::Appetite;
 use super::answer::{self, Answer, Failure, Heard, Verdict};
 use super::backoff::Backoff;
 use super::ids::{Gap, Identity, Ids};
@@ -188,8 +189,12 @@ impl Partition {
         self.entries.iter().filter(|entry| entry.state == State::Live).count()
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.entries.is_empty()
+    pub(crate) fn appetite(&self) -> Appetite {
+        match self.entries.len() {
+            0 => Appetite::Idle,
+            all if all == self.sent => Appetite::Hungry,
+            _ => Appetite::Fed,
+        }
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use klamm_kafka::ErrorCode;
 
+use super::accumulate::Appetite;
 use super::answer::{self, Answer, Failure};
 use super::ask::{Ask, Part, Request, RequestId};
 use super::backoff::mix;
@@ -49,7 +50,7 @@ pub(crate) struct Producer {
     without_leader: BTreeSet<Slot>,
     flights: BTreeMap<RequestId, Flight>,
     outcomes: Vec<Outcome>,
-    idle: Vec<Slot>,
+    hungry: BTreeSet<Slot>,
     fatal: Option<ProduceErrorKind>,
     next_request: u64,
     next_attempt: u64,
@@ -71,7 +72,7 @@ impl Producer {
             without_leader: BTreeSet::new(),
             flights: BTreeMap::new(),
             outcomes: Vec::new(),
-            idle: Vec::new(),
+            hungry: BTreeSet::new(),
             fatal: None,
             next_request: 0,
             next_attempt: 0,
@@ -123,6 +124,7 @@ impl Producer {
     /// Who leads a partition; `None` if nobody does.
     pub(crate) fn set_leader(&mut self, slot: Slot, leader: Option<i32>, now: Instant) {
         self.members[slot.index()].machine.set_leader(leader);
+        self.without_leader.remove(&slot);
         self.touch(slot, now);
     }
 
@@ -259,14 +261,14 @@ impl Producer {
         self.outcomes.drain(..)
     }
 
-    /// Partitions that ran out of batches since the last call: their open batch need not wait any longer.
-    pub(crate) fn idle(&mut self) -> std::vec::Drain<'_, Slot> {
-        self.idle.drain(..)
+    /// Partitions that may have no batch waiting any more: for [`super::Accumulator::offer`].
+    pub(crate) fn hungry(&mut self) -> BTreeSet<Slot> {
+        std::mem::take(&mut self.hungry)
     }
 
-    /// Whether nothing of this partition waits or is in flight.
-    pub(crate) fn is_idle(&self, slot: Slot) -> bool {
-        self.members[slot.index()].machine.is_idle()
+    /// What a partition would do with a batch now.
+    pub(crate) fn appetite(&self, slot: Slot) -> Appetite {
+        self.members[slot.index()].machine.appetite()
     }
 
     /// Batches of a partition without an outcome: its load, for the partitioner.
@@ -362,8 +364,8 @@ impl Producer {
             wake_at.map(|at| self.timers.insert((at, slot)));
             member.timer = wake_at;
         }
-        if machine.is_idle() {
-            self.idle.push(slot);
+        if machine.appetite() != Appetite::Fed {
+            self.hungry.insert(slot);
         }
         let ready = machine.sendable(now, &self.settings).is_some();
         if let Some(leader) = machine.leader().filter(|_| ready) {

@@ -292,7 +292,7 @@ fn what_expires_before_it_was_sent_has_no_effect() {
     bench.push(1);
     bench.pass(ms(10_000));
     assert_eq!(bench.told(), [(1, Some(Effect::None))]);
-    assert!(bench.partition.is_idle());
+    assert_eq!(bench.partition.appetite(), Appetite::Idle);
 }
 
 #[test]

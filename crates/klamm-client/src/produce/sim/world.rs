@@ -201,19 +201,22 @@ impl World {
             let (_, records) = self.batches.entry(place.batch).or_insert((slot, BTreeMap::new()));
             assert!(records.insert(place.index, record).is_none(), "two records at one place");
         }
-        if self.producer.is_idle(slot) && self.dice.one_in(2) {
-            self.accumulator.seal(slot);
+        if self.dice.one_in(2) {
+            self.accumulator.offer(slot, self.producer.appetite(slot));
         }
     }
 
     /// What the shell does after each event.
     fn settle(&mut self) {
-        self.accumulator.seal_due(self.now);
+        for slot in self.producer.hungry() {
+            self.accumulator.offer(slot, self.producer.appetite(slot));
+        }
+        self.accumulator.seal_due(self.now, |slot| self.producer.appetite(slot));
         while let Some((slot, raw)) = self.accumulator.take_sealed() {
             self.producer.sealed(slot, &raw, self.now);
             let (id, output) = (raw.id(), self.accumulator.pool().take());
             let (bytes, spare) = raw.encode(output).expect("it compresses");
-            self.accumulator.pool().give(spare);
+            spare.into_iter().for_each(|buffer| self.accumulator.pool().give(buffer));
             self.producer.compressed(slot, id, Ok(bytes), self.now);
         }
         while let Some(ask) = self.producer.ask(self.now) {
@@ -235,7 +238,6 @@ impl World {
         }
         let outcomes: Vec<Outcome> = self.producer.outcomes().collect();
         outcomes.into_iter().for_each(|outcome| self.resolve(outcome));
-        self.producer.idle().for_each(drop);
         assert!(self.producer.fatal().is_none(), "{:?}", self.producer.fatal());
         assert!(self.producer.queued_bytes() <= BUDGET_BYTES, "{} bytes", self.producer.queued_bytes());
     }
