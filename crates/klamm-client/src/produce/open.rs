@@ -195,3 +195,48 @@ pub(crate) fn split(bytes: &[u8], limit_bytes: usize) -> Result<[(Bytes, Range<u
         |builder: BatchBuilder| builder.finish_unstamped(Vec::new()).map(|done| Bytes::from(done.batch));
     Ok([(encode(first)?, 0..middle), (encode(second)?, middle..count)])
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_pool_holds_no_more_than_its_bound(capacities in prop::collection::vec(0usize..5_000, 0..40)) {
+            let mut pool = Pool::new(10_000, 1_000);
+            for capacity in capacities {
+                pool.give(Vec::with_capacity(capacity));
+                let held: Vec<usize> = pool.free.iter().map(Vec::capacity).collect();
+                prop_assert!(held.iter().all(|bytes| (500..4_000).contains(bytes)));
+                prop_assert_eq!(held.iter().sum::<usize>(), pool.held_bytes);
+                prop_assert!(pool.held_bytes <= 10_000);
+            }
+            while pool.take().capacity() > 0 {}
+            prop_assert_eq!(pool.held_bytes, 0);
+        }
+    }
+
+    #[test]
+    fn bytes_that_a_socket_holds_are_stamped_in_a_copy() {
+        let mut open = Open::new(BatchId(1), Compression::None, Vec::new(), Instant::now());
+        let mut packed = crate::packed::Packed::default();
+        packed.push(0, None, None, Some(b"value"));
+        packed.iter().for_each(|view| {
+            open.append(&view, 1);
+        });
+        let (bytes, _) = open.seal().encode(Vec::new()).unwrap();
+        let first = stamp(bytes, ProducerStamp { id: 5, epoch: 0, base_sequence: 3 }).unwrap();
+        let in_a_socket = first.clone();
+        let again = stamp(first, ProducerStamp { id: 5, epoch: 1, base_sequence: 0 }).unwrap();
+        let place = again.as_ptr();
+        for (bytes, epoch) in [(&in_a_socket, 0), (&again, 1)] {
+            let view = BatchView::parse_single(bytes).unwrap();
+            view.verify_crc().unwrap();
+            assert_eq!(view.producer().unwrap().epoch, epoch);
+        }
+        let last = stamp(again, ProducerStamp { id: 5, epoch: 2, base_sequence: 0 }).unwrap();
+        assert_eq!(last.as_ptr(), place, "nobody else holds it");
+    }
+}

@@ -11,6 +11,7 @@ use klamm_wire::batch::Compression;
 use super::Dice;
 use super::broker::{Log, Temper};
 use crate::packed::Packed;
+use crate::produce::open::Raw;
 use crate::produce::{
     Accumulator, Answer, Ask, BatchId, Failure, Identity, Outcome, Producer, Request, RequestId, Settings,
     Slot,
@@ -80,6 +81,7 @@ pub(super) struct World {
     links: BTreeMap<i32, Link>,
     /// What is left in the sockets of connections that are over, in order.
     late: Vec<VecDeque<Request>>,
+    compressing: Vec<(Slot, Raw)>,
     identity_asked: bool,
     metadata_asked: bool,
     /// Slot and record of each batch that has no outcome, by index.
@@ -130,6 +132,7 @@ impl World {
             logs,
             links: BTreeMap::new(),
             late: Vec::new(),
+            compressing: Vec::new(),
             identity_asked: false,
             metadata_asked: false,
             batches: BTreeMap::new(),
@@ -214,6 +217,12 @@ impl World {
         self.accumulator.seal_due(self.now, |slot| self.producer.appetite(slot));
         while let Some((slot, raw)) = self.accumulator.take_sealed() {
             self.producer.sealed(slot, &raw, self.now);
+            self.compressing.push((slot, raw));
+        }
+        // Some are compressed on another thread, and not in order.
+        while !self.compressing.is_empty() && !(self.chaos && self.dice.one_in(4)) {
+            let at = self.dice.among(0..self.compressing.len() as u64) as usize;
+            let (slot, raw) = self.compressing.swap_remove(at);
             let (id, output) = (raw.id(), self.accumulator.pool().take());
             let (bytes, spare) = raw.encode(output).expect("it compresses");
             spare.into_iter().for_each(|buffer| self.accumulator.pool().give(buffer));
