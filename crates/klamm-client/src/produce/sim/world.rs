@@ -220,7 +220,10 @@ impl World {
             self.compressing.push((slot, raw));
         }
         // Some are compressed on another thread, and not in order.
-        while !self.compressing.is_empty() && !(self.chaos && self.dice.one_in(4)) {
+        while !self.compressing.is_empty() {
+            if self.chaos && self.dice.one_in(4) {
+                break;
+            }
             let at = self.dice.among(0..self.compressing.len() as u64) as usize;
             let (slot, raw) = self.compressing.swap_remove(at);
             let (id, output) = (raw.id(), self.accumulator.pool().take());
