@@ -23,7 +23,7 @@ fn each_kind_has_the_effect_and_the_retry_that_the_page_says() {
     let text = String::new;
     let kinds = [
         ("`NotEnoughReplicas`", K::NotEnoughReplicas { waited: None, in_doubt: false }),
-        ("`TimedOut`", K::TimedOut { after: Duration::ZERO, last_answer: None }),
+        ("`TimedOut`", K::TimedOut { after: Duration::ZERO, last_answer: None, in_doubt: true }),
         ("`TooLarge`", K::TooLarge { bytes: None, limit: text() }),
         ("`UnknownTopic`", K::UnknownTopic),
         ("`UnknownPartition`", K::UnknownPartition),

@@ -116,6 +116,8 @@ pub enum ProduceErrorKind {
         after: Duration,
         /// The last thing that a broker or the connection to it said, if anything.
         last_answer: Option<String>,
+        /// It was on its way to a broker that did not say what became of it.
+        in_doubt: bool,
     },
     /// The record is larger than a limit.
     TooLarge {
@@ -205,6 +207,7 @@ impl ProduceError {
         use ProduceErrorKind as K;
         match self.kind() {
             K::NotEnoughReplicas { in_doubt: false, .. }
+            | K::TimedOut { in_doubt: false, .. }
             | K::TooLarge { .. }
             | K::UnknownTopic
             | K::UnknownPartition
@@ -236,7 +239,7 @@ impl fmt::Display for ProduceError {
                 }
                 if *in_doubt { f.write_str("; an earlier attempt may have been appended") } else { Ok(()) }
             }
-            K::TimedOut { after, last_answer } => {
+            K::TimedOut { after, last_answer, .. } => {
                 write!(f, "not acknowledged within delivery.timeout.ms={}", after.as_millis())?;
                 match last_answer {
                     Some(answer) => write!(f, "; last: {answer}"),

@@ -19,6 +19,8 @@ mod fetch;
 mod options;
 mod packed;
 mod partitioner;
+#[allow(dead_code, reason = "the machines of the wire-native producer wait for their shell")]
+mod produce;
 mod producer;
 mod rdkafka_backend;
 mod record;

@@ -38,7 +38,10 @@ pub(super) fn produce(
             Some(Heard { code: Some(Code::NotEnoughReplicasAfterAppend), .. }) => {
                 K::NotEnoughReplicas { waited: Some(tried.limit), in_doubt: true }
             }
-            heard => K::TimedOut { after: tried.limit, last_answer: heard.map(|heard| heard.text) },
+            heard => {
+                let last_answer = heard.map(|heard| heard.text);
+                K::TimedOut { after: tried.limit, last_answer, in_doubt: true }
+            }
         },
         Code::NotEnoughReplicas => {
             K::NotEnoughReplicas { waited: None, in_doubt: heard().is_some_and(|heard| heard.in_doubt) }
@@ -76,7 +79,7 @@ pub(super) fn metadata(error: &KafkaError, after: Duration, answers: &Answers) -
         }
         _ => {
             let last_answer = answers.complaint().or_else(|| Some(error.to_string()));
-            ProduceErrorKind::TimedOut { after, last_answer }
+            ProduceErrorKind::TimedOut { after, last_answer, in_doubt: true }
         }
     }
 }

@@ -35,6 +35,13 @@ pub struct BatchBuilder {
 impl BatchBuilder {
     /// An empty batch that [`BatchBuilder::finish`] will compress with `compression`.
     pub fn new(compression: Compression) -> Self {
+        Self::with_buffer(compression, Vec::new())
+    }
+
+    /// The same in memory of an earlier batch: what `buffer` holds is dropped, its capacity is used.
+    pub fn with_buffer(compression: Compression, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.resize(HEADER_BYTES, 0);
         Self {
             compression,
             attributes: i16::from(compression.id()),
@@ -44,7 +51,7 @@ impl BatchBuilder {
             max_timestamp_ms: NO_PRODUCER,
             last_offset_delta: -1,
             count: 0,
-            buffer: vec![0; HEADER_BYTES],
+            buffer,
         }
     }
 
@@ -107,6 +114,28 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[Header<'_>],
     ) {
+        self.append_fields(offset_delta, timestamp_ms, key, value, headers.iter().copied());
+    }
+
+    /// Appends a record at the next offset, with headers that need not stand in a slice.
+    pub fn append_with<'h>(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = Header<'h>> + Clone,
+    ) {
+        self.append_fields(self.last_offset_delta + 1, timestamp_ms, key, value, headers);
+    }
+
+    fn append_fields<'h>(
+        &mut self,
+        offset_delta: i32,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = Header<'h>> + Clone,
+    ) {
         let set_by_broker = self.attributes & bit::LOG_APPEND_TIME != 0;
         if self.count == 0 {
             if self.attributes & bit::DELETE_HORIZON == 0 {
@@ -117,15 +146,17 @@ impl BatchBuilder {
             }
         }
         let timestamp_delta = timestamp_ms.wrapping_sub(self.base_timestamp_ms);
-        let body = body_size(offset_delta, timestamp_delta, key, value, headers);
+        let (header_count, header_bytes) = headers_size(headers.clone());
+        let fixed = body_size(offset_delta, timestamp_delta, key, value, header_count);
+        let body = fixed + header_bytes;
         varint::put(&mut self.buffer, body as i64);
         self.buffer.push(0); // attributes, unused
         varint::put(&mut self.buffer, timestamp_delta);
         varint::put(&mut self.buffer, i64::from(offset_delta));
         put_bytes(&mut self.buffer, key);
         put_bytes(&mut self.buffer, value);
-        varint::put(&mut self.buffer, headers.len() as i64);
-        headers.iter().for_each(|header| put_header(&mut self.buffer, header));
+        varint::put(&mut self.buffer, header_count as i64);
+        headers.for_each(|header| put_header(&mut self.buffer, &header));
         if !set_by_broker {
             self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         }
@@ -159,7 +190,17 @@ impl BatchBuilder {
 
     /// Bytes that a record would add at most, before compression.
     pub fn record_bound(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
-        body_size(i32::MAX, i64::MIN, key, value, headers) + 5
+        Self::record_bound_with(key, value, headers.iter().copied())
+    }
+
+    /// The same, with headers that need not stand in a slice.
+    pub fn record_bound_with<'h>(
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = Header<'h>>,
+    ) -> usize {
+        let (header_count, header_bytes) = headers_size(headers);
+        body_size(i32::MAX, i64::MIN, key, value, header_count) + header_bytes + 5
     }
 
     /// Compresses, fills in the header and gives the batch.
@@ -167,13 +208,26 @@ impl BatchBuilder {
     /// # Errors
     /// `Compress` if the codec fails, `TooLarge` if the batch exceeds what its length field can say.
     pub fn finish(self) -> Result<Vec<u8>, BatchError> {
-        let mut batch = match self.compression {
-            Compression::None => self.buffer,
+        let mut batch = self.finish_unstamped(Vec::new())?.batch;
+        let crc = crc32c::crc32c(&batch[at::ATTRIBUTES..]);
+        batch[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        Ok(batch)
+    }
+
+    /// The same without the CRC, for a batch whose producer is not known yet: [`super::BatchMut::set_producer`] stamps it and computes
+    /// the CRC then. A codec writes into `output`, whose capacity is used.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::finish`].
+    pub fn finish_unstamped(self, mut output: Vec<u8>) -> Result<Unstamped, BatchError> {
+        output.clear();
+        let (mut batch, spare) = match self.compression {
+            Compression::None => (self.buffer, output),
             codec => {
-                let mut batch = Vec::with_capacity(HEADER_BYTES + self.buffer.len() / 2);
-                batch.resize(HEADER_BYTES, 0);
-                codec::compress(codec, &self.buffer[HEADER_BYTES..], &mut batch)?;
-                batch
+                output.reserve(HEADER_BYTES + self.buffer.len() / 2);
+                output.resize(HEADER_BYTES, 0);
+                codec::compress(codec, &self.buffer[HEADER_BYTES..], &mut output)?;
+                (output, self.buffer)
             }
         };
         let length = i32::try_from(batch.len() - LENGTH_PREFIX_BYTES)
@@ -184,6 +238,7 @@ impl BatchBuilder {
         put(at::LENGTH, &length.to_be_bytes());
         put(at::LEADER_EPOCH, &(-1_i32).to_be_bytes());
         put(at::MAGIC, &[2]);
+        put(at::CRC, &[0; 4]);
         put(at::ATTRIBUTES, &self.attributes.to_be_bytes());
         put(at::LAST_OFFSET_DELTA, &self.last_offset_delta.max(0).to_be_bytes());
         put(at::BASE_TIMESTAMP, &self.base_timestamp_ms.to_be_bytes());
@@ -192,30 +247,44 @@ impl BatchBuilder {
         put(at::PRODUCER_EPOCH, &self.producer.epoch.to_be_bytes());
         put(at::BASE_SEQUENCE, &self.producer.base_sequence.to_be_bytes());
         put(at::COUNT, &self.count.to_be_bytes());
-        let crc = crc32c::crc32c(&batch[at::ATTRIBUTES..]);
-        batch[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
-        Ok(batch)
+        Ok(Unstamped { batch, spare })
     }
 }
 
+/// What [`BatchBuilder::finish_unstamped`] gives.
+#[derive(Debug)]
+pub struct Unstamped {
+    /// The batch, complete but for its CRC.
+    pub batch: Vec<u8>,
+    /// Memory that is left over, for the next batch.
+    pub spare: Vec<u8>,
+}
+
+/// Bytes of a record after its length and before its headers' fields.
 fn body_size(
     offset_delta: i32,
     timestamp_delta: i64,
     key: Option<&[u8]>,
     value: Option<&[u8]>,
-    headers: &[Header<'_>],
+    header_count: usize,
 ) -> usize {
-    let field = |bytes: Option<&[u8]>| match bytes {
-        Some(bytes) => varint::size(bytes.len() as i64) + bytes.len(),
-        None => 1,
-    };
-    let headers_size: usize = headers.iter().map(|h| field(Some(h.key)) + field(h.value)).sum();
     1 + varint::size(timestamp_delta)
         + varint::size(i64::from(offset_delta))
-        + field(key)
-        + field(value)
-        + varint::size(headers.len() as i64)
-        + headers_size
+        + field_size(key)
+        + field_size(value)
+        + varint::size(header_count as i64)
+}
+
+fn headers_size<'h>(headers: impl Iterator<Item = Header<'h>>) -> (usize, usize) {
+    headers
+        .fold((0, 0), |(count, bytes), h| (count + 1, bytes + field_size(Some(h.key)) + field_size(h.value)))
+}
+
+fn field_size(bytes: Option<&[u8]>) -> usize {
+    match bytes {
+        Some(bytes) => varint::size(bytes.len() as i64) + bytes.len(),
+        None => 1,
+    }
 }
 
 fn put_bytes(buffer: &mut Vec<u8>, bytes: Option<&[u8]>) {

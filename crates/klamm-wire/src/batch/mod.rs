@@ -11,7 +11,7 @@ mod patch;
 mod record;
 mod varint;
 
-pub use builder::BatchBuilder;
+pub use builder::{BatchBuilder, Unstamped};
 pub use codec::Compression;
 pub use error::{BatchError, BatchErrorKind};
 pub use patch::BatchMut;

@@ -59,6 +59,33 @@ proptest! {
     }
 
     #[test]
+    fn memory_of_an_earlier_batch_leaves_no_trace_in_the_next(
+        first in vec(record(), 1..6), second in vec(record(), 1..6), id in 0_u8..5,
+    ) {
+        let codec = Compression::from_id(id).unwrap();
+        let stamp = ProducerStamp { id: 9, epoch: 3, base_sequence: 77 };
+        let with = |buffer: Vec<u8>, output: Vec<u8>, records: &[Owned]| {
+            let mut builder = BatchBuilder::with_buffer(codec, buffer);
+            for (timestamp, key, value, headers) in records {
+                let headers = headers.iter().map(|(key, value)| Header { key, value: value.as_deref() });
+                let bound = BatchBuilder::record_bound_with(key.as_deref(), value.as_deref(), headers.clone());
+                let before = builder.size_bytes();
+                builder.append_with(*timestamp, key.as_deref(), value.as_deref(), headers);
+                assert!(builder.size_bytes() - before <= bound);
+            }
+            builder.finish_unstamped(output).unwrap()
+        };
+        let used = with(Vec::new(), Vec::new(), &first);
+        let mut bytes = with(used.batch, used.spare, &second).batch;
+        BatchMut::parse_single(&mut bytes).unwrap().set_producer(stamp);
+        let mut fresh = build(codec, &second);
+        BatchMut::parse_single(&mut fresh).unwrap().set_producer(stamp);
+        prop_assert_eq!(&bytes, &fresh);
+        BatchView::parse_single(&bytes).unwrap().verify_crc().unwrap();
+        prop_assert_eq!(read(&bytes).unwrap(), second);
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
         for batch in batches(&bytes) {
             let mut scratch = Vec::new();
