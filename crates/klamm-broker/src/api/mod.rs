@@ -354,7 +354,7 @@ fn decode<H: Handler>(mut body: Bytes, version: i16) -> Result<H::Request, Strin
 fn encode<R: Reply>(key: ApiKey, correlation_id: i32, version: i16, response: R) -> Answer {
     let mut frame = Frame::new();
     // A frame's length is 31 bits.
-    if !response.bytes(version).is_some_and(|size| size < MAX_ANSWER_BYTES) {
+    if response.bytes(version).is_none_or(|size| size >= MAX_ANSWER_BYTES) {
         return Answer::Close(format!("the answer to {key:?} version {version} would be too large"));
     }
     let header = ResponseHeader::default().with_correlation_id(correlation_id);

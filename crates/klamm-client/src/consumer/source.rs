@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use klamm_admin::{Admin, AdminError, Routes};
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::FetchRequest;
@@ -116,7 +115,7 @@ fn bring(part: &Part, data: PartitionData, bounds: Bounds) -> Option<(Brought, O
         let end = Next { offset: diverging.end_offset, epoch: Some(diverging.epoch) };
         return Some((Brought::Diverged { end }, None));
     }
-    let bytes = data.records.unwrap_or_else(Bytes::new);
+    let bytes = data.records.unwrap_or_default();
     if bytes.is_empty() {
         let nearer = data.preferred_read_replica.0;
         return (nearer >= 0).then_some((Brought::Nearer { broker: nearer }, None));
