@@ -95,5 +95,14 @@ pub use klamm_client as client;
 /// ```
 #[cfg(feature = "testing")]
 pub mod testing {
-    pub use klamm_broker::{Api, Broker, BrokerConfig, BrokerError, BrokerErrorKind, Clock, Fault, Faults};
+    pub use klamm_broker::{
+        Api, AuthorizerConfig, Broker, BrokerConfig, BrokerError, BrokerErrorKind, ClientAuth, Clock,
+        ConsumerGroupConfig, Fault, FaultHandle, FaultRule, FaultStatus, Faults, Listener, MigrationPolicy,
+        OauthConfig, SaslConfig, SaslMechanism, SecurityConfig, SecurityProtocol, ServerTls,
+    };
 }
+
+/// The examples of the page on testing are tests.
+#[cfg(all(doctest, feature = "client", feature = "testing"))]
+#[doc = include_str!("../../../docs/testing.md")]
+struct TestingPage;

@@ -17,5 +17,6 @@ mod readme;
 mod repartition;
 mod secured;
 mod services;
+mod testing_page;
 mod up;
 mod versions;
