@@ -105,7 +105,13 @@ impl Admin {
         let request = &ListPartitionReassignmentsRequest::default()
             .with_timeout_ms(self.options().broker_timeout_ms())
             .with_topics(None);
-        let found = self.retry("list reassignments", Repeat::Always, || async move {
+        // A broker that falls silent is named: brokers pass this on to the controller, and any of them may be the one to ask.
+        let asked = self.cluster.view().controller;
+        let what = asked.map_or_else(
+            || "list reassignments".to_owned(),
+            |broker| format!("list reassignments at broker {broker}"),
+        );
+        let found = self.retry(&what, Repeat::Always, || async move {
             let answer = self.cluster.controller().await?.call(request).await?;
             ErrorCode::from(answer.error_code).ok().map_err(|code| {
                 let message = answer.error_message.as_deref();

@@ -159,7 +159,8 @@ async fn noted(requests: impl Future<Output = Result<(), String>>, peer: SocketA
 
 /// Handles one request after the other until the client leaves, or for the reason that is returned.
 async fn requests<S: Outlet>(stream: &mut S, session: &Session, node: &Node) -> Result<(), String> {
-    let mut stream = BufReader::with_capacity(64 * 1024, stream);
+    // Small: a thousand idle connections have one each, and what is larger is read past it.
+    let mut stream = BufReader::with_capacity(4 * 1024, stream);
     loop {
         let limit = match session.is_authenticating() {
             true => node.config.security.sasl.max_receive_bytes.min(node.config.max_request_bytes),
