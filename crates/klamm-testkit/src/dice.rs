@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Environment variable with the seed; `make soak` counts it up.
 const SEED: &str = "KLAMM_SEED";
 
-/// Numbers that follow from one seed: `KLAMM_SEED`, or the clock. The seed is printed, and a failed test shows it.
+/// Numbers that follow from one seed: `KLAMM_SEED` (of several, `1,2,3`, the first), or the clock. The seed is printed, and a failed test shows it.
 #[derive(Debug)]
 pub struct Dice {
     state: u64,
@@ -15,11 +15,23 @@ pub struct Dice {
 impl Dice {
     /// Takes the seed and prints it.
     pub fn new() -> Dice {
-        let given = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
-        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        let seed = given.unwrap_or_else(clock);
+        Dice::of(Dice::seeds()[0])
+    }
+
+    /// The dice of this seed, which is printed.
+    pub fn of(seed: u64) -> Dice {
         println!("{SEED}={seed}");
         Dice { state: seed }
+    }
+
+    /// Every seed that is given, for a test that can go through several; at least one.
+    pub fn seeds() -> Vec<u64> {
+        let given = std::env::var(SEED).unwrap_or_default();
+        let mut seeds: Vec<u64> = given.split(',').filter_map(|seed| seed.trim().parse().ok()).collect();
+        if seeds.is_empty() {
+            seeds.push(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
+        }
+        seeds
     }
 
     /// A number in the range; its start when it is empty.

@@ -1,6 +1,6 @@
 //! The topics as the group coordinator sees them at one moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 
@@ -39,6 +39,15 @@ impl TopicsImage {
             }
             newer
         })
+    }
+
+    /// Names of the topics that are not what they were.
+    pub fn changes_since(&self, before: &Self) -> BTreeSet<String> {
+        let changed = |one: &Self, other: &Self| -> Vec<String> {
+            let differs = |(name, topic): &(&String, &_)| other.by_name.get(*name) != Some(*topic);
+            one.by_name.iter().filter(differs).map(|(name, _)| name.clone()).collect()
+        };
+        changed(self, before).into_iter().chain(changed(before, self)).collect()
     }
 
     /// Id and number of partitions.

@@ -270,7 +270,7 @@ impl Conversation {
         };
         let answer = side.settled(version, &request, |answer| answer.error_code)?;
         let members: Vec<_> = answer.members.iter().map(|member| code(member.error_code)).collect();
-        let left = answer.error_code == 0 && members.iter().all(|code| code == "NONE");
+        let left = answer.error_code == 0 && members.iter().all(|code| code.starts_with("NONE"));
         Ok(format!("{} {members:?} {}", code(answer.error_code), if left { "left" } else { "stayed" }))
     }
 

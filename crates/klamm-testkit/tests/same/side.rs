@@ -8,15 +8,21 @@ use klamm_testkit::anyhow::Result;
 use klamm_testkit::eventually;
 use klamm_wire::protocol::messages::create_topics_request::CreatableTopic;
 use klamm_wire::protocol::messages::metadata_request::MetadataRequestTopic;
-use klamm_wire::protocol::messages::{CreateTopicsRequest, MetadataRequest, TopicName};
+use klamm_wire::protocol::messages::{
+    CreateTopicsRequest, DescribeTransactionsRequest, MetadataRequest, TopicName, TransactionalId,
+};
 use klamm_wire::protocol::protocol::{Request, StrBytes};
 
 use tokio::runtime::Runtime;
 
+use crate::consumer_groups::Place;
 use crate::wire::Wire;
 
+/// Name of the side that is right.
+pub const KAFKA: &str = "Kafka";
+
 /// How long a side may say "not yet".
-const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(30);
 
 pub struct Side {
     pub name: &'static str,
@@ -28,6 +34,8 @@ pub struct Side {
     /// Members of groups, by the order in which they were named.
     pub members: Vec<String>,
     pub generation: i32,
+    /// Where the `consumer` groups of this side stand.
+    pub groups: Place,
     barriers: usize,
     waits: Runtime,
 }
@@ -37,7 +45,12 @@ impl Side {
         let wire = Wire::connect(address)?;
         let waits = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let (numbers, held, members) = (HashMap::new(), HashMap::new(), Vec::new());
-        Ok(Side { name, wire, numbers, held, members, generation: -1, barriers: 0, waits })
+        let groups = Place::default();
+        Ok(Side { name, wire, numbers, held, members, generation: -1, groups, barriers: 0, waits })
+    }
+
+    pub fn is_kafka(&self) -> bool {
+        self.name == KAFKA
     }
 
     pub fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
@@ -97,6 +110,18 @@ impl Side {
         let at = held.len().checked_sub(back + 1);
         at.and_then(|at| held.get(at)).copied().unwrap_or((-1, -1))
     }
+}
+
+/// Kafka writes markers after its answer.
+pub fn wait_for_markers(side: &mut Side, id: &str) -> Result<()> {
+    let id = TransactionalId(text(id));
+    let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id]);
+    let busy = ErrorCode::CONCURRENT_TRANSACTIONS.code();
+    side.settled(0, &request, |answer| {
+        let state = &answer.transaction_states[0].transaction_state;
+        if state.starts_with("Prepare") { busy } else { 0 }
+    })?;
+    Ok(())
 }
 
 /// Whether a client simply asks again.

@@ -22,7 +22,7 @@ use klamm_wire::protocol::messages::{
 
 use crate::answers::{self, NOW};
 use crate::conversation::Talk;
-use crate::side::{Side, code, text, topic};
+use crate::side::{Side, code, text, topic, wait_for_markers};
 
 const PARTITIONS: i32 = 2;
 
@@ -247,20 +247,9 @@ impl Conversation {
             let holder = (answer.producer_id.0, answer.producer_epoch);
             side.held.entry(self.ids[who.txn].clone()).or_default().push(holder);
         }
-        self.wait_for_markers(side, who.txn)?;
+        wait_for_markers(side, &self.ids[who.txn])?;
         let number = side.number(answer.producer_id.0);
         Ok(format!("{} {number} epoch {}", code(answer.error_code), answer.producer_epoch))
-    }
-
-    /// Kafka writes markers after its answer.
-    fn wait_for_markers(&self, side: &mut Side, txn: usize) -> Result<()> {
-        let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![self.id(txn)]);
-        let busy = klamm_kafka::ErrorCode::CONCURRENT_TRANSACTIONS.code();
-        side.settled(0, &request, |answer| {
-            let state = &answer.transaction_states[0].transaction_state;
-            if state.starts_with("Prepare") { busy } else { 0 }
-        })?;
-        Ok(())
     }
 
     fn commit_offset(

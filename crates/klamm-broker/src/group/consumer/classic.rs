@@ -167,7 +167,7 @@ impl ConsumerGroup {
             let stale = self.target_epoch < self.epoch;
             self.turned_classic = Some(if stale { Downgrade::Rebalance } else { Downgrade::AsItIs });
         } else {
-            self.compute_target(scene);
+            self.compute_target(change.homogeneous, scene);
         }
         let member = self.reconcile(&change, &Some(owned), scene)?;
         self.prolong(&member.id, join.session_timeout_ms, scene.now_ms);

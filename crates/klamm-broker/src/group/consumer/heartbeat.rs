@@ -44,6 +44,8 @@ pub(super) struct Change {
     /// Whether its subscription is another one.
     pub subscription: bool,
     pub regex: RegexChange,
+    /// Whether the group counts as one whose members are all subscribed alike; unset: as it stands.
+    pub homogeneous: Option<bool>,
 }
 
 /// `member_epoch` of a member that joins.
@@ -75,10 +77,11 @@ impl ConsumerGroup {
             && member.classic.is_none()
             && member.is_reconciled_to(self.target_epoch)
             && self.target_epoch == self.epoch
-            && self.compared_with == Some(scene.image.version)
+            && self.compared
             && self.members.len() <= scene.settings.max_size;
-        // Expressions are refreshed by the clock.
-        if !at_rest || beat.epoch <= JOINING || !self.regexes.is_empty() || !member.regex.is_empty() {
+        // Expressions are refreshed by the clock, and one may wait to be resolved for the first time.
+        let expressions = || self.members.values().any(|member| !member.regex.is_empty());
+        if !at_rest || beat.epoch <= JOINING || expressions() {
             return None;
         }
         let answer = BeatAnswer { member_id: member.id.clone(), epoch: member.epoch, assignment: None };
@@ -119,7 +122,7 @@ impl ConsumerGroup {
         update(&mut member.server_assignor, &beat.server_assignor);
 
         let change = self.admit(&before, member, scene)?;
-        self.compute_target(scene);
+        self.compute_target(change.homogeneous, scene);
         let member = self.reconcile(&change, &beat.owned, scene)?;
         self.prolong(&member.id, settings.session_timeout_ms, scene.now_ms);
         let tells = beat.epoch == JOINING || beat.is_full() || before.assigned != member.assigned;
@@ -143,15 +146,19 @@ impl ConsumerGroup {
     ) -> Result<Change, Refusal> {
         let topics_changed = before.topics != member.topics;
         let regex = self.change_regex(&before.regex, &member.regex, scene)?;
+        // Kafka knows how members are subscribed from when it compared their topics last: not from this event, unless that does.
+        let pending = self.target_epoch < self.epoch;
+        let mut homogeneous = pending.then(|| self.is_homogeneous());
         let id = member.id.clone();
         if self.members.get(&id).is_none_or(|known| **known != member) {
             self.members.insert(id.clone(), Arc::new(member));
         }
         let changed = topics_changed || (regex.changed && regex.resolved);
-        if changed || self.compared_with != Some(scene.image.version) {
+        if changed || !self.compared {
             self.compare_topics(scene.image, changed)?;
+            homogeneous = None;
         }
-        Ok(Change { id, subscription: topics_changed || regex.changed, regex })
+        Ok(Change { id, subscription: topics_changed || regex.changed, regex, homogeneous })
     }
 
     /// Takes a member one step towards its target.

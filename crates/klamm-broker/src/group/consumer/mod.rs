@@ -28,6 +28,9 @@ pub(crate) use changes::Changes;
 pub(crate) use heartbeat::{Beat, BeatAnswer};
 pub(crate) use member::{ClassicPart, LEFT_FOR_NOW, Member, MemberState};
 
+/// The epoch of a new group (`ModernGroup`). The first subscription begins the next one; without, members are assigned nothing at this one.
+const FIRST_EPOCH: i32 = 1;
+
 /// What a group obeys: the broker's settings, where the group has none of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConsumerSettings {
@@ -68,8 +71,8 @@ pub(crate) struct ConsumerGroup {
 
     timers: BTreeMap<String, Timers>,
     target_at_ms: Option<i64>,
-    /// The image that `topics` was compared with last.
-    compared_with: Option<u64>,
+    /// Whether `topics` was compared with the image, since a topic changed that the group was subscribed to: Kafka's metadata refresh.
+    compared: bool,
     /// When the regular expressions were resolved last, and by which image.
     resolved: Option<(i64, u64)>,
     turned_classic: Option<Downgrade>,
@@ -103,7 +106,7 @@ struct Deadline {
 
 impl ConsumerGroup {
     pub fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), ..Self::default() }
+        Self { id: id.to_owned(), epoch: FIRST_EPOCH, ..Self::default() }
     }
 
     pub fn epoch(&self) -> i32 {
@@ -179,6 +182,13 @@ impl ConsumerGroup {
         member.topics.iter().chain(matched.into_iter().flat_map(|topics| topics.iter()))
     }
 
+    /// These topics have changed. They are looked at with the next heartbeat, if one of them concerns the group as it is subscribed now.
+    pub fn topics_changed(&mut self, names: &BTreeSet<String>) {
+        let concerned =
+            self.members.values().any(|member| self.subscribed_names(member).any(|name| names.contains(name)));
+        self.compared &= !concerned;
+    }
+
     /// The topics of all subscriptions that exist now.
     fn subscribed_topics(&self, image: &TopicsImage) -> BTreeMap<Uuid, i32> {
         let names = self.members.values().flat_map(|member| self.subscribed_names(member));
@@ -187,7 +197,7 @@ impl ConsumerGroup {
 
     /// A new epoch begins if `changed`, or if the topics of the subscriptions are not what they were.
     fn compare_topics(&mut self, image: &TopicsImage, changed: bool) -> Result<(), Refusal> {
-        self.compared_with = Some(image.version);
+        self.compared = true;
         let topics = self.subscribed_topics(image);
         if changed || topics != *self.topics {
             self.begin_epoch(topics)?;

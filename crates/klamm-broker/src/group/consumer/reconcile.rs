@@ -43,7 +43,9 @@ impl ConsumerGroup {
         let subscription = self.subscription(member, image);
         let (kept, dropped): (Held, Held) =
             member.assigned.clone().into_iter().partition(|(topic, _)| subscription.contains(topic));
-        if dropped.is_empty() {
+        // Kafka takes a step, too, if the member reads nothing any more and had nothing: it can no longer be at the epoch before.
+        let reads_nothing = self.subscribed_names(member).next().is_none() && member.revoking.is_empty();
+        if dropped.is_empty() && !reads_nothing {
             return member.clone();
         }
         let mut revoking = member.revoking.clone();

@@ -8,7 +8,7 @@ use crate::group::assign::{GroupSpec, MemberSpec};
 
 impl ConsumerGroup {
     /// Computes the target assignment if the group's epoch has none, and if the last one is old enough.
-    pub(super) fn compute_target(&mut self, scene: Scene<'_>) {
+    pub(super) fn compute_target(&mut self, homogeneous: Option<bool>, scene: Scene<'_>) {
         let too_early = self
             .target_at_ms
             .is_some_and(|at_ms| scene.now_ms < at_ms.saturating_add(scene.settings.assignment_interval_ms));
@@ -24,7 +24,8 @@ impl ConsumerGroup {
             };
             (id.clone(), spec)
         });
-        let spec = GroupSpec { members: members.collect(), partitions, homogeneous: self.is_homogeneous() };
+        let homogeneous = homogeneous.unwrap_or_else(|| self.is_homogeneous());
+        let spec = GroupSpec { members: members.collect(), partitions, homogeneous };
         for (id, target) in self.assignor(scene.settings).assign(&spec) {
             // What did not change stays the same value, so that the journal need not repeat it.
             if self.targets.get(&id).is_none_or(|known| **known != target) {
@@ -36,7 +37,7 @@ impl ConsumerGroup {
     }
 
     /// Whether all members are subscribed to the same names, or all to one regular expression and to nothing else.
-    fn is_homogeneous(&self) -> bool {
+    pub(super) fn is_homogeneous(&self) -> bool {
         let count = self.members.len();
         let mut by_regex = BTreeMap::<&str, usize>::new();
         let mut by_name = BTreeMap::<&str, usize>::new();

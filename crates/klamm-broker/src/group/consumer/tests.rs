@@ -49,6 +49,7 @@ impl Story {
         let grew = topics.iter().any(|(name, ..)| self.image.topic(name).is_none());
         let mut image = TopicsImage::new(self.image.version + 1, topics.clone());
         image.grown_at = if grew { image.version } else { self.image.grown_at };
+        self.group.topics_changed(&image.changes_since(&self.image));
         (self.topics, self.image) = (topics, image);
     }
 

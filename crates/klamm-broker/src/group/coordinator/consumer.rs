@@ -140,6 +140,8 @@ impl Coordinator {
         topics: &Topics,
         change: impl FnOnce(&mut ConsumerGroup, Scene<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
+        // First: the group is told which topics have changed.
+        state.look(topics);
         let Some(Slot::Consumer(known)) = state.groups.get(group) else {
             return Err(Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {group} not found.")));
         };

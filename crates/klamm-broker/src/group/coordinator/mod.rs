@@ -98,6 +98,12 @@ impl State {
     /// The topics as they are now.
     fn look(&mut self, topics: &Topics) -> Arc<TopicsImage> {
         if let Some(newer) = self.image.newer(topics) {
+            let changed = newer.changes_since(&self.image);
+            for slot in self.groups.values_mut() {
+                if let Slot::Consumer(group) = slot {
+                    group.topics_changed(&changed);
+                }
+            }
             self.image = Arc::new(newer);
         }
         self.image.clone()
