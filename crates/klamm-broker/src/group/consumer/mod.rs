@@ -184,8 +184,10 @@ impl ConsumerGroup {
 
     /// These topics have changed. They are looked at with the next heartbeat, if one of them concerns the group as it is subscribed now.
     pub fn topics_changed(&mut self, names: &BTreeSet<String>) {
-        let concerned =
-            self.members.values().any(|member| self.subscribed_names(member).any(|name| names.contains(name)));
+        let concerned = self
+            .members
+            .values()
+            .any(|member| self.subscribed_names(member).any(|name| names.contains(name)));
         self.compared &= !concerned;
     }
 

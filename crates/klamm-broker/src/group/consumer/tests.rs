@@ -144,11 +144,11 @@ fn a_lone_member_has_everything_at_once() {
     let answer = story.join("a", &["t"]);
     assert_eq!(
         answer,
-        BeatAnswer { member_id: "a".into(), epoch: 1, assignment: Some(assignment(&[(1, &[0, 1, 2])])) }
+        BeatAnswer { member_id: "a".into(), epoch: 2, assignment: Some(assignment(&[(1, &[0, 1, 2])])) }
     );
     assert_eq!(story.group.state(), "Stable");
-    let bare = story.beat(bare("a", 1)).unwrap();
-    assert_eq!((bare.epoch, bare.assignment), (1, None), "nothing has changed");
+    let bare = story.beat(bare("a", 2)).unwrap();
+    assert_eq!((bare.epoch, bare.assignment), (2, None), "nothing has changed");
 }
 
 #[test]
@@ -156,19 +156,19 @@ fn a_partition_changes_hands_only_when_it_was_given_up() {
     let mut story = Story::new(&[("t", 3)]);
     story.join("a", &["t"]);
     let joined = story.join("b", &["t"]);
-    assert_eq!((joined.epoch, joined.assignment), (2, Some(Assignment::new())), "it waits");
+    assert_eq!((joined.epoch, joined.assignment), (3, Some(Assignment::new())), "it waits");
     assert_eq!(story.group.state(), "Reconciling");
     assert_eq!(story.member("b").state, MemberState::UnreleasedPartitions);
 
-    let told = story.stay("a", 1, &[(1, &[0, 1, 2])]).unwrap();
-    assert_eq!((told.epoch, told.assignment), (1, Some(assignment(&[(1, &[0, 1])]))), "at its old epoch");
+    let told = story.stay("a", 2, &[(1, &[0, 1, 2])]).unwrap();
+    assert_eq!((told.epoch, told.assignment), (2, Some(assignment(&[(1, &[0, 1])]))), "at its old epoch");
     assert_eq!(story.member("a").state, MemberState::UnrevokedPartitions);
-    let waiting = story.stay("b", 2, &[]).unwrap();
+    let waiting = story.stay("b", 3, &[]).unwrap();
     assert_eq!(waiting.assignment, None, "it was not given up yet");
 
-    let done = story.stay("a", 1, &[(1, &[0, 1])]).unwrap();
-    assert_eq!((done.epoch, done.assignment), (2, None));
-    let got = story.stay("b", 2, &[]).unwrap();
+    let done = story.stay("a", 2, &[(1, &[0, 1])]).unwrap();
+    assert_eq!((done.epoch, done.assignment), (3, None));
+    let got = story.stay("b", 3, &[]).unwrap();
     assert_eq!(got.assignment, Some(assignment(&[(1, &[2])])));
     assert_eq!(story.group.state(), "Stable");
     story.nothing_is_held_twice();
@@ -179,16 +179,16 @@ fn a_member_that_does_not_give_up_in_time_is_fenced() {
     let mut story = Story::new(&[("t", 2)]);
     story.join("a", &["t"]);
     story.join("b", &["t"]);
-    story.stay("a", 1, &[(1, &[0, 1])]).unwrap();
+    story.stay("a", 2, &[(1, &[0, 1])]).unwrap();
     for _ in 0..5 {
         story.pass(10_000);
-        story.stay("a", 1, &[(1, &[0, 1])]).unwrap();
-        story.stay("b", 2, &[]).unwrap();
+        story.stay("a", 2, &[(1, &[0, 1])]).unwrap();
+        story.stay("b", 3, &[]).unwrap();
     }
     story.pass(10_000);
-    assert_eq!(story.beat(bare("a", 1)), Err(ErrorCode::UNKNOWN_MEMBER_ID));
-    let got = story.stay("b", 2, &[]).unwrap();
-    assert_eq!((got.epoch, got.assignment), (3, Some(assignment(&[(1, &[0, 1])]))));
+    assert_eq!(story.beat(bare("a", 2)), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    let got = story.stay("b", 3, &[]).unwrap();
+    assert_eq!((got.epoch, got.assignment), (4, Some(assignment(&[(1, &[0, 1])]))));
 }
 
 #[test]
@@ -197,12 +197,12 @@ fn a_silent_member_is_fenced_when_its_session_ends() {
     story.join("a", &["t"]);
     story.join("b", &["t"]);
     story.pass(SESSION_MS - 1);
-    story.beat(bare("b", 2)).unwrap();
+    story.beat(bare("b", 3)).unwrap();
     story.pass(1);
     assert_eq!(story.group.members().count(), 1);
-    assert_eq!((story.group.epoch(), story.group.state()), (3, "Assigning"));
-    let got = story.stay("b", 2, &[]).unwrap();
-    assert_eq!((got.epoch, got.assignment), (3, Some(assignment(&[(1, &[0, 1])]))));
+    assert_eq!((story.group.epoch(), story.group.state()), (4, "Assigning"));
+    let got = story.stay("b", 3, &[]).unwrap();
+    assert_eq!((got.epoch, got.assignment), (4, Some(assignment(&[(1, &[0, 1])]))));
     story.pass(SESSION_MS);
     assert_eq!(story.group.state(), "Empty");
 }
@@ -211,20 +211,20 @@ fn a_silent_member_is_fenced_when_its_session_ends() {
 fn epochs_that_are_not_the_members_are_fenced() {
     let mut story = Story::new(&[("t", 2)]);
     story.join("a", &["t"]);
-    assert_eq!(story.beat(bare("a", 2)), Err(ErrorCode::FENCED_MEMBER_EPOCH), "ahead");
-    assert_eq!(story.beat(bare("x", 1)), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    assert_eq!(story.beat(bare("a", 3)), Err(ErrorCode::FENCED_MEMBER_EPOCH), "ahead");
+    assert_eq!(story.beat(bare("x", 2)), Err(ErrorCode::UNKNOWN_MEMBER_ID));
     story.join("b", &["t"]);
-    story.stay("a", 1, &[(1, &[0, 1])]).unwrap();
-    story.stay("a", 1, &[(1, &[0])]).unwrap();
-    assert_eq!(story.member("a").epoch, 2);
-    let again = story.stay("a", 1, &[(1, &[0])]).unwrap();
-    assert_eq!(again.epoch, 2, "the answer was lost, and it has nothing that it should not have");
-    assert_eq!(story.stay("a", 1, &[(1, &[0, 1])]), Err(ErrorCode::FENCED_MEMBER_EPOCH));
-    assert_eq!(story.beat(bare("a", 1)), Err(ErrorCode::FENCED_MEMBER_EPOCH), "it does not say what it has");
+    story.stay("a", 2, &[(1, &[0, 1])]).unwrap();
+    story.stay("a", 2, &[(1, &[0])]).unwrap();
+    assert_eq!(story.member("a").epoch, 3);
+    let again = story.stay("a", 2, &[(1, &[0])]).unwrap();
+    assert_eq!(again.epoch, 3, "the answer was lost, and it has nothing that it should not have");
+    assert_eq!(story.stay("a", 2, &[(1, &[0, 1])]), Err(ErrorCode::FENCED_MEMBER_EPOCH));
+    assert_eq!(story.beat(bare("a", 2)), Err(ErrorCode::FENCED_MEMBER_EPOCH), "it does not say what it has");
     let fresh = story.join("a", &["t"]);
     assert_eq!(
         (fresh.epoch, fresh.assignment),
-        (2, Some(assignment(&[(1, &[0])]))),
+        (3, Some(assignment(&[(1, &[0])]))),
         "a fenced member rejoins"
     );
 }
@@ -234,13 +234,13 @@ fn a_changed_subscription_begins_an_epoch() {
     let mut story = Story::new(&[("t", 2), ("u", 1)]);
     story.join("a", &["t"]);
     let topics = Some(BTreeSet::from(["t".to_owned(), "u".to_owned()]));
-    let more = story.beat(Beat { topics, ..bare("a", 1) }).unwrap();
-    assert_eq!((more.epoch, more.assignment), (2, Some(assignment(&[(1, &[0, 1]), (2, &[0])]))));
+    let more = story.beat(Beat { topics, ..bare("a", 2) }).unwrap();
+    assert_eq!((more.epoch, more.assignment), (3, Some(assignment(&[(1, &[0, 1]), (2, &[0])]))));
     let topics = Some(BTreeSet::from(["u".to_owned()]));
-    let beat = Beat { topics, owned: Some(assignment(&[(1, &[0, 1]), (2, &[0])])), ..bare("a", 2) };
+    let beat = Beat { topics, owned: Some(assignment(&[(1, &[0, 1]), (2, &[0])])), ..bare("a", 3) };
     let less = story.beat(beat).unwrap();
-    assert_eq!((less.epoch, less.assignment), (2, Some(assignment(&[(2, &[0])]))), "it has to give up first");
-    assert_eq!(story.stay("a", 2, &[(2, &[0])]).unwrap().epoch, 3);
+    assert_eq!((less.epoch, less.assignment), (3, Some(assignment(&[(2, &[0])]))), "it has to give up first");
+    assert_eq!(story.stay("a", 3, &[(2, &[0])]).unwrap().epoch, 4);
 }
 
 #[test]
@@ -254,19 +254,19 @@ fn topics_that_come_grow_and_go_begin_epochs() {
         topics
     };
     story.topics_are(with(&story, "unrelated", topic_id(9), 1));
-    assert_eq!(story.beat(bare("a", 1)).unwrap().epoch, 1, "not subscribed to");
+    assert_eq!(story.beat(bare("a", 2)).unwrap().epoch, 2, "not subscribed to");
     story.topics_are(with(&story, "later", topic_id(2), 1));
-    let came = story.beat(bare("a", 1)).unwrap();
-    assert_eq!((came.epoch, came.assignment), (2, Some(assignment(&[(1, &[0]), (2, &[0])]))));
+    let came = story.beat(bare("a", 2)).unwrap();
+    assert_eq!((came.epoch, came.assignment), (3, Some(assignment(&[(1, &[0]), (2, &[0])]))));
     story.topics_are(with(&story, "t", topic_id(1), 2));
-    let grew = story.beat(bare("a", 2)).unwrap();
-    assert_eq!((grew.epoch, grew.assignment), (3, Some(assignment(&[(1, &[0, 1]), (2, &[0])]))));
+    let grew = story.beat(bare("a", 3)).unwrap();
+    assert_eq!((grew.epoch, grew.assignment), (4, Some(assignment(&[(1, &[0, 1]), (2, &[0])]))));
     // Deleted and made anew: the id is another one.
     story.topics_are(with(&story, "later", topic_id(3), 1));
-    let gone = story.stay("a", 3, &[(1, &[0, 1]), (2, &[0])]).unwrap();
-    assert_eq!((gone.epoch, gone.assignment), (3, Some(assignment(&[(1, &[0, 1])]))));
-    let anew = story.stay("a", 3, &[(1, &[0, 1])]).unwrap();
-    assert_eq!((anew.epoch, anew.assignment), (4, Some(assignment(&[(1, &[0, 1]), (3, &[0])]))));
+    let gone = story.stay("a", 4, &[(1, &[0, 1]), (2, &[0])]).unwrap();
+    assert_eq!((gone.epoch, gone.assignment), (4, Some(assignment(&[(1, &[0, 1])]))));
+    let anew = story.stay("a", 4, &[(1, &[0, 1])]).unwrap();
+    assert_eq!((anew.epoch, anew.assignment), (5, Some(assignment(&[(1, &[0, 1]), (3, &[0])]))));
 }
 
 #[test]
@@ -281,9 +281,9 @@ fn a_static_member_comes_back_to_its_partitions_without_an_epoch() {
     assert_eq!(story.member("a").epoch, LEFT_FOR_NOW);
 
     let back = story.beat(fixed("b", "i")).unwrap();
-    assert_eq!((back.epoch, back.assignment), (1, Some(assignment(&[(1, &[0, 1])]))));
-    assert_eq!((story.group.epoch(), story.group.members().count()), (1, 1));
-    let old = Beat { instance_id: Some("i".into()), ..bare("a", 1) };
+    assert_eq!((back.epoch, back.assignment), (2, Some(assignment(&[(1, &[0, 1])]))));
+    assert_eq!((story.group.epoch(), story.group.members().count()), (2, 1));
+    let old = Beat { instance_id: Some("i".into()), ..bare("a", 2) };
     assert_eq!(story.beat(old), Err(ErrorCode::FENCED_INSTANCE_ID));
     story.leave("b", Some("i"), LEFT_FOR_NOW).unwrap();
     story.pass(SESSION_MS);
@@ -300,8 +300,8 @@ fn who_leaves_for_good_makes_room() {
     assert_eq!(story.leave("b", None, -1), Err(ErrorCode::UNKNOWN_MEMBER_ID));
     let left = story.leave("a", None, -1).unwrap();
     assert_eq!((left.member_id.as_str(), left.epoch), ("a", -1));
-    assert_eq!((story.group.state(), story.group.epoch()), ("Empty", 2));
-    assert_eq!(story.join("b", &["t"]).epoch, 3);
+    assert_eq!((story.group.state(), story.group.epoch()), ("Empty", 3));
+    assert_eq!(story.join("b", &["t"]).epoch, 4);
 }
 
 #[test]
@@ -323,14 +323,14 @@ fn the_assignor_that_most_members_ask_for_assigns() {
 fn assignments_are_no_closer_than_their_interval() {
     let mut story = Story::new(&[("t", 2)]);
     story.settings.assignment_interval_ms = 1_000;
-    assert_eq!(story.join("a", &["t"]).epoch, 1, "the first is made at once");
+    assert_eq!(story.join("a", &["t"]).epoch, 2, "the first is made at once");
     let early = story.join("b", &["t"]);
-    assert_eq!((early.epoch, early.assignment), (1, Some(Assignment::new())), "of the last assignment");
+    assert_eq!((early.epoch, early.assignment), (2, Some(Assignment::new())), "of the last assignment");
     assert_eq!(story.group.state(), "Assigning");
     story.pass(1_000);
-    let due = story.stay("a", 1, &[(1, &[0, 1])]).unwrap();
+    let due = story.stay("a", 2, &[(1, &[0, 1])]).unwrap();
     assert_eq!(due.assignment, Some(assignment(&[(1, &[0])])));
-    assert_eq!(story.group.target_epoch(), 2);
+    assert_eq!(story.group.target_epoch(), 3);
 }
 
 /// Something that happens to a group; small numbers stand for members and topics.

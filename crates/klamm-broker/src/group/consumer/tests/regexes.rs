@@ -16,10 +16,10 @@ fn create(story: &mut Story, name: &str, number: u8) {
 fn an_expression_is_resolved_after_the_heartbeat_that_brings_it() {
     let mut story = Story::new(&[("orders.eu", 1), ("orders.us", 1), ("other", 1)]);
     let first = story.beat(matching("a", r"orders\..*")).unwrap();
-    assert_eq!((first.epoch, first.assignment), (0, Some(Assignment::new())));
-    assert_eq!(story.group.epoch(), 1);
+    assert_eq!((first.epoch, first.assignment), (1, Some(Assignment::new())));
+    assert_eq!(story.group.epoch(), 2);
     let then = story.beat(matching("a", r"orders\..*")).unwrap();
-    assert_eq!((then.epoch, then.assignment), (1, Some(assignment(&[(1, &[0]), (2, &[0])]))));
+    assert_eq!((then.epoch, then.assignment), (2, Some(assignment(&[(1, &[0]), (2, &[0])]))));
 }
 
 #[test]
@@ -48,13 +48,13 @@ fn new_topics_are_found_ten_seconds_after_the_last_look() {
     story.beat(matching("a", "t.")).unwrap();
     create(&mut story, "t2", 2);
     story.pass(10_000);
-    story.beat(bare("a", 1)).unwrap();
-    assert_eq!(story.group.epoch(), 1, "too early");
+    story.beat(bare("a", 2)).unwrap();
+    assert_eq!(story.group.epoch(), 2, "too early");
     story.pass(1);
-    story.beat(bare("a", 1)).unwrap();
-    assert_eq!(story.group.epoch(), 2, "found after this heartbeat");
-    let told = story.beat(bare("a", 1)).unwrap();
-    assert_eq!((told.epoch, told.assignment), (2, Some(assignment(&[(1, &[0]), (2, &[0])]))));
+    story.beat(bare("a", 2)).unwrap();
+    assert_eq!(story.group.epoch(), 3, "found after this heartbeat");
+    let told = story.beat(bare("a", 2)).unwrap();
+    assert_eq!((told.epoch, told.assignment), (3, Some(assignment(&[(1, &[0]), (2, &[0])]))));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_known_expression_of_another_member_counts_at_once() {
     story.beat(matching("a", "t.")).unwrap();
     story.beat(matching("a", "t.")).unwrap();
     let second = story.beat(matching("b", "t.")).unwrap();
-    assert_eq!((second.epoch, story.group.epoch()), (2, 2));
+    assert_eq!((second.epoch, story.group.epoch()), (3, 3));
     assert_eq!(story.member("b").state, MemberState::UnreleasedPartitions);
 }
 
@@ -72,11 +72,11 @@ fn names_and_an_expression_add_up_and_both_may_go() {
     let mut story = Story::new(&[("t1", 1), ("t2", 1), ("u", 1)]);
     let both = Beat { regex: Some("t.".into()), ..joining("a", &["u"]) };
     let first = story.beat(both.clone()).unwrap();
-    assert_eq!((first.epoch, first.assignment), (1, Some(assignment(&[(3, &[0])]))), "the names are known");
-    let then = story.beat(bare("a", 1)).unwrap();
-    assert_eq!((then.epoch, then.assignment), (2, Some(assignment(&[(1, &[0]), (2, &[0]), (3, &[0])]))));
-    let none = Beat { regex: Some(String::new()), owned: Some(assignment(&[(3, &[0])])), ..bare("a", 2) };
+    assert_eq!((first.epoch, first.assignment), (2, Some(assignment(&[(3, &[0])]))), "the names are known");
+    let then = story.beat(bare("a", 2)).unwrap();
+    assert_eq!((then.epoch, then.assignment), (3, Some(assignment(&[(1, &[0]), (2, &[0]), (3, &[0])]))));
+    let none = Beat { regex: Some(String::new()), owned: Some(assignment(&[(3, &[0])])), ..bare("a", 3) };
     let names = story.beat(none).unwrap();
-    assert_eq!((names.epoch, names.assignment), (3, Some(assignment(&[(3, &[0])]))));
+    assert_eq!((names.epoch, names.assignment), (4, Some(assignment(&[(3, &[0])]))));
     assert!(story.group.regexes.is_empty(), "nobody needs it any more");
 }
