@@ -133,21 +133,21 @@ async fn two_members_share_the_partitions_and_one_takes_over() {
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 4, &[]);
     let a = beat(&mut client, &joining("a", &["t"]));
-    assert_eq!((a.error_code, a.member_epoch, a.heartbeat_interval_ms), (0, 1, 5_000));
+    assert_eq!((a.error_code, a.member_epoch, a.heartbeat_interval_ms), (0, 2, 5_000));
     assert_eq!(partitions(&a), Some(vec![0, 1, 2, 3]));
     let b = beat(&mut client, &joining("b", &["t"]));
-    assert_eq!((b.member_epoch, partitions(&b)), (2, Some(vec![])));
+    assert_eq!((b.member_epoch, partitions(&b)), (3, Some(vec![])));
 
     let told = beat(&mut client, &owning("a", &a));
-    assert_eq!((told.member_epoch, partitions(&told)), (1, Some(vec![0, 1])));
+    assert_eq!((told.member_epoch, partitions(&told)), (2, Some(vec![0, 1])));
     assert_eq!(&*describe(&mut client).group_state, "Reconciling");
-    assert_eq!(beat(&mut client, &owning("a", &told)).member_epoch, 2);
-    let got = beat(&mut client, &staying("b", 2));
+    assert_eq!(beat(&mut client, &owning("a", &told)).member_epoch, 3);
+    let got = beat(&mut client, &staying("b", 3));
     assert_eq!(partitions(&got), Some(vec![2, 3]));
 
     let described = describe(&mut client);
     assert_eq!((&*described.group_state, &*described.assignor_name), ("Stable", "uniform"));
-    assert_eq!((described.group_epoch, described.assignment_epoch), (2, 2));
+    assert_eq!((described.group_epoch, described.assignment_epoch), (3, 3));
     let parts = |all: &[i32]| Parts::from([("t".to_owned(), all.to_vec())]);
     assert_eq!(
         assigned(&described),
@@ -159,8 +159,8 @@ async fn two_members_share_the_partitions_and_one_takes_over() {
     let left = beat(&mut client, &staying("a", -1));
     assert_eq!((left.error_code, left.member_epoch), (0, -1));
     let all = beat(&mut client, &owning("b", &got));
-    assert_eq!((all.member_epoch, partitions(&all)), (3, Some(vec![0, 1, 2, 3])));
-    assert_eq!(beat(&mut client, &staying("a", 2)).error_code, ErrorCode::UNKNOWN_MEMBER_ID.code());
+    assert_eq!((all.member_epoch, partitions(&all)), (4, Some(vec![0, 1, 2, 3])));
+    assert_eq!(beat(&mut client, &staying("a", 3)).error_code, ErrorCode::UNKNOWN_MEMBER_ID.code());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,14 +168,14 @@ async fn new_partitions_and_topics_are_assigned_with_the_next_heartbeat() {
     let broker = start().await;
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 1, &[]);
-    assert_eq!(beat(&mut client, &joining("a", &["t", "u"])).member_epoch, 1);
+    assert_eq!(beat(&mut client, &joining("a", &["t", "u"])).member_epoch, 2);
     client.create("u", 1, &[]);
-    let came = beat(&mut client, &staying("a", 1));
-    assert_eq!((came.member_epoch, partitions(&came)), (2, Some(vec![0, 0])));
+    let came = beat(&mut client, &staying("a", 2));
+    assert_eq!((came.member_epoch, partitions(&came)), (3, Some(vec![0, 0])));
     let grow = CreatePartitionsTopic::default().with_name(topic("t")).with_count(3).with_assignments(None);
     client.call(3, &CreatePartitionsRequest::default().with_topics(vec![grow]));
-    let grew = beat(&mut client, &staying("a", 2));
-    assert_eq!((grew.member_epoch, partitions(&grew)), (3, Some(vec![0, 0, 1, 2])));
+    let grew = beat(&mut client, &staying("a", 3));
+    assert_eq!((grew.member_epoch, partitions(&grew)), (4, Some(vec![0, 0, 1, 2])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,9 +192,9 @@ async fn an_expression_brings_the_topics_that_match() {
             .with_subscribed_topic_names(None)
             .with_subscribed_topic_regex(regex)
     };
-    assert_eq!(beat(&mut client, &matching(0)).member_epoch, 0, "resolved after this one");
+    assert_eq!(beat(&mut client, &matching(0)).member_epoch, 1, "resolved after this one");
     let answer = beat(&mut client, &matching(0));
-    assert_eq!((answer.member_epoch, partitions(&answer)), (1, Some(vec![0, 0])));
+    assert_eq!((answer.member_epoch, partitions(&answer)), (2, Some(vec![0, 0])));
     let unsound = matching(0).with_member_id(text("b")).with_subscribed_topic_regex(Some(text("(")));
     let refused = beat(&mut client, &unsound);
     assert_eq!(refused.error_code, ErrorCode::INVALID_REGULAR_EXPRESSION.code());
@@ -224,7 +224,7 @@ async fn what_a_heartbeat_may_not_say_is_refused_by_name() {
     assert_eq!(refused(staying("a", -3)), invalid("MemberEpoch is invalid."));
     let assignor = joining("a", &["t"]).with_server_assignor(Some(text("mine")));
     assert_eq!(refused(assignor).0, ErrorCode::UNSUPPORTED_ASSIGNOR.code());
-    assert_eq!(refused(staying("a", 1)).0, ErrorCode::GROUP_ID_NOT_FOUND.code());
+    assert_eq!(refused(staying("a", 2)).0, ErrorCode::GROUP_ID_NOT_FOUND.code());
     let unnamed = client.call(0, &joining("", &["t"]));
     assert!(!unnamed.member_id.unwrap().is_empty(), "in version 0 the broker makes the id");
 }
@@ -241,10 +241,10 @@ async fn silence_ends_a_session_and_a_static_member_may_come_back_before() {
     assert_eq!(beat(&mut client, &away).member_epoch, -2);
     clock.advance(Duration::from_secs(44));
     let back = beat(&mut client, &fixed("b"));
-    assert_eq!((back.member_epoch, partitions(&back)), (1, Some(vec![0, 1])), "no epoch began");
+    assert_eq!((back.member_epoch, partitions(&back)), (2, Some(vec![0, 1])), "no epoch began");
     clock.advance(Duration::from_secs(45));
     eventually("the end of the session", || &*describe(&mut client).group_state == "Empty");
-    let gone = staying("b", 1).with_instance_id(Some(text("i")));
+    let gone = staying("b", 2).with_instance_id(Some(text("i")));
     assert_eq!(beat(&mut client, &gone).error_code, ErrorCode::UNKNOWN_MEMBER_ID.code());
 }
 
@@ -260,7 +260,7 @@ async fn who_does_not_give_up_partitions_in_time_is_fenced() {
     assert_eq!(beat(&mut client, &owning("a", &a)).error_code, 0);
     clock.advance(Duration::from_secs(1));
     eventually("the end of the rebalance timeout", || describe(&mut client).members.len() == 1);
-    assert_eq!(partitions(&beat(&mut client, &staying("b", 2))), Some(vec![0, 1]));
+    assert_eq!(partitions(&beat(&mut client, &staying("b", 3))), Some(vec![0, 1]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,27 +268,27 @@ async fn offsets_are_committed_and_fetched_at_the_members_epoch() {
     let broker = start().await;
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 2, &[]);
-    assert_eq!(commit(&mut client, 9, "a", 1, 0), ErrorCode::GROUP_ID_NOT_FOUND.code());
-    assert_eq!(commit(&mut client, 8, "a", 1, 0), ErrorCode::ILLEGAL_GENERATION.code());
+    assert_eq!(commit(&mut client, 9, "a", 2, 0), ErrorCode::GROUP_ID_NOT_FOUND.code());
+    assert_eq!(commit(&mut client, 8, "a", 2, 0), ErrorCode::ILLEGAL_GENERATION.code());
     let a = beat(&mut client, &joining("a", &["t"]));
-    assert_eq!(commit(&mut client, 9, "a", 1, 0), 0);
-    assert_eq!(commit(&mut client, 8, "a", 1, 0), ErrorCode::UNSUPPORTED_VERSION.code());
-    assert_eq!(commit(&mut client, 9, "a", 2, 0), ErrorCode::STALE_MEMBER_EPOCH.code());
-    assert_eq!(commit(&mut client, 9, "x", 1, 0), ErrorCode::UNKNOWN_MEMBER_ID.code());
+    assert_eq!(commit(&mut client, 9, "a", 2, 0), 0);
+    assert_eq!(commit(&mut client, 8, "a", 2, 0), ErrorCode::UNSUPPORTED_VERSION.code());
+    assert_eq!(commit(&mut client, 9, "a", 3, 0), ErrorCode::STALE_MEMBER_EPOCH.code());
+    assert_eq!(commit(&mut client, 9, "x", 2, 0), ErrorCode::UNKNOWN_MEMBER_ID.code());
     assert_eq!(commit(&mut client, 9, "", -1, 0), ErrorCode::UNKNOWN_MEMBER_ID.code(), "it has members");
-    assert_eq!(fetch(&mut client, Some("a"), 1), (0, Some(7)));
-    assert_eq!(fetch(&mut client, Some("a"), 2), (ErrorCode::STALE_MEMBER_EPOCH.code(), None));
-    assert_eq!(fetch(&mut client, Some("x"), 1), (ErrorCode::UNKNOWN_MEMBER_ID.code(), None));
+    assert_eq!(fetch(&mut client, Some("a"), 2), (0, Some(7)));
+    assert_eq!(fetch(&mut client, Some("a"), 3), (ErrorCode::STALE_MEMBER_EPOCH.code(), None));
+    assert_eq!(fetch(&mut client, Some("x"), 2), (ErrorCode::UNKNOWN_MEMBER_ID.code(), None));
     assert_eq!(fetch(&mut client, None, -1), (0, Some(7)), "an administrator");
 
     // The second member takes a partition; the first one's earlier epoch still holds for what it has kept.
     beat(&mut client, &joining("b", &["t"]));
     let told = beat(&mut client, &owning("a", &a));
-    assert_eq!(beat(&mut client, &owning("a", &told)).member_epoch, 2);
-    let got = beat(&mut client, &staying("b", 2));
+    assert_eq!(beat(&mut client, &owning("a", &told)).member_epoch, 3);
+    let got = beat(&mut client, &staying("b", 3));
     let (kept, lost) = if partitions(&got) == Some(vec![1]) { (0, 1) } else { (1, 0) };
-    assert_eq!(commit(&mut client, 9, "a", 1, kept), 0);
-    assert_eq!(commit(&mut client, 9, "a", 1, lost), ErrorCode::STALE_MEMBER_EPOCH.code());
+    assert_eq!(commit(&mut client, 9, "a", 2, kept), 0);
+    assert_eq!(commit(&mut client, 9, "a", 2, lost), ErrorCode::STALE_MEMBER_EPOCH.code());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,7 +313,7 @@ async fn groups_are_listed_and_deleted_by_type_and_state() {
         .with_name(topic("t"))
         .with_partitions(vec![OffsetDeleteRequestPartition::default()]);
     let offsets = OffsetDeleteRequest::default().with_group_id(group()).with_topics(vec![subscribed]);
-    commit(&mut client, 9, "a", 1, 0);
+    commit(&mut client, 9, "a", 2, 0);
     let delete_offsets = |client: &mut Client| {
         let answer = client.call(0, &offsets);
         (answer.error_code, answer.topics.first().map(|topic| topic.partitions[0].error_code))
@@ -370,7 +370,7 @@ async fn a_group_obeys_its_own_settings() {
 
     assert_eq!(beat(&mut client, &joining("a", &["t"])).heartbeat_interval_ms, 6_000);
     clock.advance(Duration::from_millis(59_999));
-    assert_eq!(beat(&mut client, &staying("a", 1)).error_code, 0, "after 45 s it is still there");
+    assert_eq!(beat(&mut client, &staying("a", 2)).error_code, 0, "after 45 s it is still there");
     clock.advance(Duration::from_secs(60));
     eventually("the end of the session", || describe(&mut client).members.is_empty());
 }
@@ -400,8 +400,8 @@ async fn epochs_members_and_assignments_survive_a_restart() {
     let mut client = Client::connect(&broker.bootstrap());
     assert_eq!(describe(&mut client), before);
     let done = beat(&mut client, &owning("a", &told));
-    assert_eq!((done.error_code, done.member_epoch, done.heartbeat_interval_ms), (0, 2, 7_000));
-    let got = beat(&mut client, &staying("b", 2).with_instance_id(Some(text("i"))));
+    assert_eq!((done.error_code, done.member_epoch, done.heartbeat_interval_ms), (0, 3, 7_000));
+    let got = beat(&mut client, &staying("b", 3).with_instance_id(Some(text("i"))));
     assert_eq!(partitions(&got), Some(vec![2, 3]));
     clock.advance(Duration::from_secs(45));
     eventually("the end of the sessions", || &*describe(&mut client).group_state == "Empty");
@@ -418,10 +418,10 @@ async fn offsets_expire_when_nobody_uses_them() {
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 1, &[]);
     beat(&mut client, &joining("a", &["t"]));
-    assert_eq!(commit(&mut client, 9, "a", 1, 0), 0);
+    assert_eq!(commit(&mut client, 9, "a", 2, 0), 0);
     for _ in 0..10 {
         clock.advance(Duration::from_secs(10));
-        assert_eq!(beat(&mut client, &staying("a", 1)).error_code, 0);
+        assert_eq!(beat(&mut client, &staying("a", 2)).error_code, 0);
     }
     assert_eq!(fetch(&mut client, None, -1).1, Some(7), "a member is subscribed");
     beat(&mut client, &staying("a", -1));
