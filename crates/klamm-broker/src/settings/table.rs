@@ -64,8 +64,14 @@ impl SettingType {
         match self {
             Self::Bool => value.trim().to_ascii_lowercase(),
             Self::List => {
-                let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
-                items.collect::<Vec<_>>().join(",")
+                let mut items: Vec<&str> = Vec::new();
+                for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+                    // What is said twice counts once (KIP-1161).
+                    if !items.contains(&item) {
+                        items.push(item);
+                    }
+                }
+                items.join(",")
             }
             _ => value.trim().to_owned(),
         }
@@ -159,6 +165,11 @@ pub(crate) fn unit_ms(name: &str) -> i64 {
 mod tests {
     use super::*;
     use klamm_kafka::TOPIC_CONFIGS;
+
+    #[test]
+    fn a_list_is_told_without_spaces_and_repetitions() {
+        assert_eq!(SettingType::List.canonical(" delete, compact,delete"), "delete,compact");
+    }
 
     #[test]
     fn the_table_is_read_whole_and_in_order() {

@@ -270,8 +270,10 @@ fn owned(owned: Owned, told: &Told, ids: [Uuid; TOPICS]) -> Option<Vec<TopicPart
         Owned::Nothing => parts.clear(),
         Owned::Told => {}
         Owned::LessOne => {
-            if let Some(mut first) = parts.first_entry() {
-                first.get_mut().pop_last();
+            // The first by its place: ids are in another order on the other side.
+            let first = ids.iter().find(|id| parts.get(*id).is_some_and(|all| !all.is_empty()));
+            if let Some(all) = first.and_then(|id| parts.get_mut(id)) {
+                all.pop_last();
             }
         }
         Owned::MoreThanTold => {
