@@ -93,6 +93,7 @@ def flow(bootstrap, topic, rate):
                 producer.flush(60)
                 print("ready", flush=True)
         producer.poll(0)
+        # The pace of the writer; it ends with its standard input.
         time.sleep(TICK_S)
     producer.flush(60)
 
@@ -119,6 +120,7 @@ def read(bootstrap, group, topic, consumers, rate):
             if assigned.is_set():
                 started(number)
             if records and rate:
+                # The time that the work on them takes; the reader ends with its standard input.
                 time.sleep(len(records) / rate)
             if time.monotonic() - committed > 0.5:
                 committed = time.monotonic()

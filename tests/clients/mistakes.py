@@ -14,6 +14,12 @@ import threading
 import time
 
 COMMIT_EVERY_S = 1.0
+PARENT = os.getppid()
+
+
+def is_wanted():
+    """Whether the test that started this is still there: one that was killed cannot end it."""
+    return os.getppid() == PARENT
 
 
 def key_of(kind, number):
@@ -79,7 +85,7 @@ def flow(bootstrap, topic, rate):
 
     producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
     begin, number = time.monotonic(), 0
-    while True:
+    while is_wanted():
         while number < (time.monotonic() - begin) * rate:
             producer.produce(topic, key=f"order-{number}", value=b"value")
             number += 1
@@ -93,10 +99,11 @@ def read(bootstrap, group, topic, rate):
     consumer = confluent_kafka.Consumer(settings | {"enable.auto.commit": False})
     consumer.subscribe([topic])
     begin, done, kept = time.monotonic(), 0, time.monotonic()
-    while True:
+    while is_wanted():
         early = rate > 0 and done >= (time.monotonic() - begin) * rate
         message = None if early else consumer.poll(0.05)
         if early:
+            # The pace of the reader, not a wait for anything.
             time.sleep(0.005)
         if message is not None and message.error() is None:
             done += 1

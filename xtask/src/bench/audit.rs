@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::build_release;
 use super::processes::kib;
@@ -22,6 +22,8 @@ const PARTITIONS: usize = 5;
 const LINES: usize = 1_000_000;
 /// Between two looks at the memory of a process.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// No run comes near it.
+const LONGEST: Duration = Duration::from_secs(600);
 /// The peer of code audits, as pip installs it.
 const SEMGREP: &str = "semgrep==1.185.0";
 
@@ -116,6 +118,10 @@ fn measured(command: &mut Command, says: &str) -> Result<Sample> {
     let mut peak = 0;
     while child.try_wait()?.is_none() {
         peak = peak.max(kib(&status, "VmHWM").unwrap_or(0));
+        if start.elapsed() > LONGEST {
+            child.kill().and_then(|()| child.wait()).context("cannot end it")?;
+            bail!("it was not done within {LONGEST:?}");
+        }
         sleep(LOOK_EVERY);
     }
     let seconds = start.elapsed().as_secs_f64();
