@@ -1,11 +1,12 @@
 //! Reading a partition back, record by record, exactly as it is stored.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use klamm_kafka::ErrorCode;
 use klamm_wire::CallOptions;
-use klamm_wire::batch::{BatchError, BatchView, RecordView, batches};
+use klamm_wire::batch::{
+    AbortedTransaction, AbortedTransactions, BatchError, BatchView, RecordView, batches,
+};
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use klamm_wire::protocol::messages::{BrokerId, FetchRequest};
 use tokio::time::{Instant, sleep};
@@ -77,7 +78,7 @@ pub struct BatchesRead {
 struct Fetched {
     records: bytes::Bytes,
     /// Producer ids of aborted transactions, each with the transaction's first offset.
-    aborted: Vec<(i64, i64)>,
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl Admin {
@@ -268,7 +269,11 @@ async fn fetch(leader: &Peer, place: &Place<'_>) -> Result<Fetched, AdminError> 
     let at = format!(" offset {}", place.next);
     ErrorCode::from(told.error_code).ok().map_err(|code| refused(code, &at))?;
     let aborted = told.aborted_transactions.unwrap_or_default();
-    let aborted = aborted.iter().map(|aborted| (aborted.producer_id.0, aborted.first_offset)).collect();
+    let aborted = aborted.iter().map(|aborted| AbortedTransaction {
+        producer_id: aborted.producer_id.0,
+        first_offset: aborted.first_offset,
+    });
+    let aborted = aborted.collect();
     Ok(Fetched { records: told.records.unwrap_or_default(), aborted })
 }
 
@@ -279,10 +284,12 @@ impl Place<'_> {
         each: &mut impl FnMut(&BatchView<'_>, RecordView<'_>),
     ) -> Result<(), AdminError> {
         let (from, mut scratch) = (self.next, Vec::new());
-        let mut aborted = Aborted { coming: &fetched.aborted, open: BTreeSet::new() };
+        let mut aborted = AbortedTransactions::new(fetched.aborted.clone());
         for batch in batches(&fetched.records) {
             let batch = batch.map_err(|error| self.corrupt(error))?;
-            let skipped = aborted.holds(&batch) || batch.is_control();
+            // Before anything of the header is believed: a batch that is passed over by mistake is lost.
+            batch.verify_crc().map_err(|error| self.corrupt(error))?;
+            let skipped = aborted.hide(&batch) || batch.is_control();
             if batch.next_offset() <= self.next {
                 continue;
             }
@@ -290,7 +297,6 @@ impl Place<'_> {
                 self.next = self.until;
                 return Ok(());
             }
-            batch.verify_crc().map_err(|error| self.corrupt(error))?;
             if !skipped {
                 let records = batch.records(&mut scratch, self.batch_limit_bytes);
                 let records = records.map_err(|error| self.corrupt(error))?;
@@ -311,30 +317,6 @@ impl Place<'_> {
     fn corrupt(&self, source: BatchError) -> AdminError {
         let (topic, partition, offset) = (self.topic.to_owned(), self.partition, self.next);
         AdminError::new(AdminErrorKind::Corrupt { topic, partition, offset, source })
-    }
-}
-
-/// Which transactions were aborted, followed batch by batch. Brokers sort them by their first offset.
-struct Aborted<'a> {
-    coming: &'a [(i64, i64)],
-    open: BTreeSet<i64>,
-}
-
-impl Aborted<'_> {
-    /// The batch belongs to a transaction that was aborted.
-    fn holds(&mut self, batch: &BatchView<'_>) -> bool {
-        while let Some((producer, first)) = self.coming.first()
-            && *first < batch.next_offset()
-        {
-            self.open.insert(*producer);
-            self.coming = &self.coming[1..];
-        }
-        let Some(producer) = batch.producer() else { return false };
-        if batch.is_control() {
-            // The marker ends it; a later transaction of the same producer is listed by itself.
-            self.open.remove(&producer.id);
-        }
-        batch.is_transactional() && self.open.contains(&producer.id)
     }
 }
 
@@ -359,7 +341,12 @@ mod tests {
     }
 
     fn fetched(records: &[u8], aborted: &[(i64, i64)]) -> Fetched {
-        Fetched { records: bytes::Bytes::copy_from_slice(records), aborted: aborted.to_vec() }
+        let one = |(producer_id, first_offset): &(i64, i64)| AbortedTransaction {
+            producer_id: *producer_id,
+            first_offset: *first_offset,
+        };
+        let aborted = aborted.iter().map(one).collect();
+        Fetched { records: bytes::Bytes::copy_from_slice(records), aborted }
     }
 
     fn offsets(place: &mut Place<'_>, bytes: &[u8]) -> Vec<i64> {
@@ -385,6 +372,16 @@ mod tests {
         let mut reading = place(0, 2);
         assert_eq!(offsets(&mut reading, &log[..log.len() - 1]), [0]);
         assert_eq!(reading.next, 1);
+    }
+
+    #[test]
+    fn damage_in_a_header_passes_nothing_over() {
+        for at in 16..61 {
+            let mut log = batch(7, &[b"a", b"b"]);
+            log[at] ^= 0x80;
+            let mut place = place(7, 9);
+            assert!(place.take(&fetched(&log, &[]), &mut |_, _| ()).is_err() && place.next == 7, "byte {at}");
+        }
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use klamm_admin::{Admin, AdminError, Routes};
 use klamm_kafka::ErrorCode;
+use klamm_wire::batch::AbortedTransaction;
 use klamm_wire::protocol::messages::FetchRequest;
 use klamm_wire::protocol::messages::fetch_response::PartitionData;
 use klamm_wire::{CallOptions, Connection};
 use uuid::Uuid;
 
 use crate::fetch::{
-    self, Aborted, Bounds, Brought, Fetched, LAST_WITH_NAMES, Next, Part, Question, RequestOptions, Session,
-    Taken,
+    self, Bounds, Brought, Fetched, LAST_WITH_NAMES, Next, Part, Question, RequestOptions, Session, Taken,
 };
 
 /// What the broker may take beyond `fetch.max.wait.ms` before the connection counts as lost.
@@ -121,8 +121,9 @@ fn bring(part: &Part, data: PartitionData, bounds: Bounds) -> Option<(Brought, O
         return (nearer >= 0).then_some((Brought::Nearer { broker: nearer }, None));
     }
     let aborted = data.aborted_transactions.unwrap_or_default();
-    let aborted =
-        aborted.iter().map(|one| Aborted { producer_id: one.producer_id.0, first_offset: one.first_offset });
+    let aborted = aborted
+        .iter()
+        .map(|one| AbortedTransaction { producer_id: one.producer_id.0, first_offset: one.first_offset });
     let Taken { records, next, unreadable } = fetch::take(&bytes, part.from, aborted.collect(), bounds);
     match unreadable {
         // What came before it goes out first; the next fetch begins with it.

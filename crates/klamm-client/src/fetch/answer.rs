@@ -1,9 +1,7 @@
 //! The records in an answer, checked once: CRCs, lengths, names of headers, and which of them a reader may see.
 
-use std::collections::{HashSet, VecDeque};
-
 use bytes::Bytes;
-use klamm_wire::batch::{BatchError, BatchView, batches};
+use klamm_wire::batch::{AbortedTransaction, AbortedTransactions, BatchError, BatchView, batches};
 
 use super::Fetched;
 use crate::Isolation;
@@ -13,13 +11,6 @@ use crate::Isolation;
 pub(crate) struct Next {
     pub(crate) offset: i64,
     pub(crate) epoch: Option<i32>,
-}
-
-/// A transaction whose records a read_committed reader leaves out, from `first_offset` to its marker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Aborted {
-    pub(crate) producer_id: i64,
-    pub(crate) first_offset: i64,
 }
 
 /// What is taken of an answer.
@@ -50,15 +41,15 @@ pub(crate) struct Taken {
 
 /// Takes the records from `from` on out of `bytes`, which hold batches, the last of them possibly cut off. `aborted` is what the
 /// answer says beside them.
-pub(crate) fn take(bytes: &Bytes, from: Next, aborted: Vec<Aborted>, bounds: Bounds) -> Taken {
+pub(crate) fn take(bytes: &Bytes, from: Next, aborted: Vec<AbortedTransaction>, bounds: Bounds) -> Taken {
     let mut taken = Taken { records: Fetched::default(), next: from, unreadable: None };
-    let mut transactions = Transactions::new(aborted);
+    let mut aborted = AbortedTransactions::new(aborted);
     let mut all = batches(bytes);
     for batch in all.by_ref() {
         let step = batch.map_err(|error| Unreadable { offset: taken.next.offset, why: error.to_string() });
         let step = step.and_then(|batch| {
             let unreadable = |why| Unreadable { offset: batch.base_offset(), why };
-            taken.pass(bytes, &batch, &mut transactions, bounds).map_err(unreadable)
+            taken.pass(bytes, &batch, &mut aborted, bounds).map_err(unreadable)
         });
         if let Err(unreadable) = step {
             taken.unreadable = Some(unreadable);
@@ -78,7 +69,7 @@ impl Taken {
         &mut self,
         bytes: &Bytes,
         batch: &BatchView<'_>,
-        transactions: &mut Transactions,
+        aborted: &mut AbortedTransactions,
         bounds: Bounds,
     ) -> Result<(), String> {
         // Before anything of the header is believed: a batch that is passed over by mistake is lost.
@@ -87,11 +78,8 @@ impl Taken {
         if batch.last_offset() < self.next.offset {
             return Ok(());
         }
-        let visible = match bounds.isolation {
-            Isolation::ReadUncommitted => !batch.is_control(),
-            Isolation::ReadCommitted => transactions.shows(batch, bounds.batch_bytes)?,
-        };
-        if visible {
+        let hidden = aborted.hide(batch) && bounds.isolation == Isolation::ReadCommitted;
+        if !hidden && !batch.is_control() {
             self.add(bytes, batch, bounds.batch_bytes).map_err(|error| error.to_string())?;
         }
         self.next = Next {
@@ -155,48 +143,6 @@ impl std::fmt::Display for AddError {
     }
 }
 
-/// Which producers are within an aborted transaction at the place that is read.
-struct Transactions {
-    /// By first offset.
-    to_come: VecDeque<Aborted>,
-    aborted: HashSet<i64>,
-}
-
-impl Transactions {
-    fn new(mut aborted: Vec<Aborted>) -> Transactions {
-        aborted.sort_by_key(|one| one.first_offset);
-        Transactions { to_come: aborted.into(), aborted: HashSet::new() }
-    }
-
-    /// Whether a read_committed reader sees the records of `batch`. Batches come in the order of their offsets.
-    fn shows(&mut self, batch: &BatchView<'_>, limit_bytes: usize) -> Result<bool, String> {
-        while let Some(begun) = self.to_come.front().filter(|one| one.first_offset <= batch.last_offset()) {
-            self.aborted.insert(begun.producer_id);
-            self.to_come.pop_front();
-        }
-        let Some(producer) = batch.producer().filter(|_| batch.is_transactional()) else {
-            return Ok(!batch.is_control());
-        };
-        if !batch.is_control() {
-            return Ok(!self.aborted.contains(&producer.id));
-        }
-        if is_abort_marker(batch, limit_bytes)? {
-            self.aborted.remove(&producer.id);
-        }
-        Ok(false)
-    }
-}
-
-/// Whether a control batch ends a transaction with an abort: its record's key is a version (int16) and a type (int16), 0 for abort.
-fn is_abort_marker(batch: &BatchView<'_>, limit_bytes: usize) -> Result<bool, String> {
-    let mut scratch = Vec::new();
-    let mut records = batch.records(&mut scratch, limit_bytes).map_err(|error| error.to_string())?;
-    // Compaction may have emptied it.
-    let Some(record) = records.next() else { return Ok(false) };
-    let key = record.map_err(|error| error.to_string())?.key.unwrap_or_default();
-    Ok(key.get(2..4) == Some(&[0, 0]))
-}
-
 #[cfg(test)]
 mod tests {
     use klamm_wire::batch::{BatchBuilder, Compression, Header, ProducerStamp};
@@ -236,7 +182,7 @@ mod tests {
         /// Offsets in transactions, with the number of their transaction.
         within: Vec<(i64, usize)>,
         /// With their numbers and the offsets of their markers.
-        aborted: Vec<(usize, Aborted, i64)>,
+        aborted: Vec<(usize, AbortedTransaction, i64)>,
         open: std::collections::HashMap<i64, (usize, i64)>,
         transactions: usize,
     }
@@ -280,7 +226,7 @@ mod tests {
                     let key = [0, 0, 0, u8::from(*commit)];
                     builder.append(5, Some(&key), Some(&[0; 6]), &[]);
                     if !commit {
-                        let aborted = Aborted { producer_id: *producer, first_offset };
+                        let aborted = AbortedTransaction { producer_id: *producer, first_offset };
                         self.aborted.push((number, aborted, self.end));
                     }
                     1
@@ -291,7 +237,7 @@ mod tests {
         }
 
         /// What the broker tells a reader that begins at `from`: transactions whose markers come after it.
-        fn aborted(&self, from: i64) -> Vec<Aborted> {
+        fn aborted(&self, from: i64) -> Vec<AbortedTransaction> {
             let overlaps = self.aborted.iter().filter(|(.., marker)| *marker >= from);
             overlaps.map(|(_, aborted, _)| *aborted).collect()
         }

@@ -7,7 +7,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use answer::{Aborted, Bounds, Next, Taken, take};
+pub(crate) use answer::{Bounds, Next, Taken, take};
 pub(crate) use batch::Fetched;
 pub(crate) use positions::{Ask, Brought, Claim, Leader, Part, Positions, Question, ReadBounds};
 pub(crate) use session::{LAST_WITH_NAMES, Naming, RequestOptions, Session};

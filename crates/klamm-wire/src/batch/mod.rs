@@ -4,6 +4,7 @@
 //! borrowed from the batch, or from a scratch buffer of the caller if the batch is compressed. Nothing here trusts a
 //! length: malformed bytes give a [`BatchError`], never a panic, and decompression stops at the caller's limit.
 
+mod aborted;
 mod builder;
 mod codec;
 mod error;
@@ -11,6 +12,7 @@ mod patch;
 mod record;
 mod varint;
 
+pub use aborted::{AbortedTransaction, AbortedTransactions};
 pub use builder::{BatchBuilder, Unstamped};
 pub use codec::Compression;
 pub use error::{BatchError, BatchErrorKind};
