@@ -115,12 +115,6 @@ impl Admin {
     }
 
     pub(crate) async fn coordinator_of(&self, what: Coordinated, name: &str) -> Result<Peer, AdminError> {
-        let node = self.find_coordinator(what, name).await?;
-        self.cluster.broker(node).await
-    }
-
-    /// Node id of a coordinator, which is in the newest metadata then.
-    pub(crate) async fn find_coordinator(&self, what: Coordinated, name: &str) -> Result<i32, AdminError> {
         let connection = self.cluster.any().await?;
         let key = StrBytes::from_string(name.to_owned());
         let request = FindCoordinatorRequest::default().with_key_type(what as i8);
@@ -139,7 +133,7 @@ impl Admin {
         if !self.cluster.view().brokers.contains_key(&node) {
             self.cluster.refresh().await?;
         }
-        Ok(node)
+        self.cluster.broker(node).await
     }
 }
 

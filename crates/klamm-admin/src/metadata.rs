@@ -50,8 +50,21 @@ impl Cluster {
         self.metadata(Topics::None).await.map(drop)
     }
 
-    /// Asks for topics, and learns the brokers on the way. Never creates a topic.
+    /// Asks for topics, and learns the brokers and leaders on the way.
     pub(crate) async fn metadata(&self, topics: Topics<'_>) -> Result<Vec<TopicMeta>, AdminError> {
+        let topics: Vec<_> = self.ask_metadata(topics).await?.into_iter().map(topic_of).collect();
+        for topic in &topics {
+            let led = |partition: &PartitionFacts| Some((partition.index, partition.leader?));
+            self.learn_leaders(&topic.name, topic.partitions.iter().filter_map(led).collect());
+        }
+        Ok(topics)
+    }
+
+    /// Topics as the answer has them; learns the brokers on the way. Never creates a topic.
+    pub(crate) async fn ask_metadata(
+        &self,
+        topics: Topics<'_>,
+    ) -> Result<Vec<MetadataResponseTopic>, AdminError> {
         let connection = self.any().await?;
         let request = MetadataRequest::default()
             .with_topics(match topics {
@@ -74,12 +87,7 @@ impl Cluster {
             .map_err(|code| AdminError::kafka(code, None, "describe", "the cluster"))?;
         let known = view_of(&answer);
         self.learn(known);
-        let topics: Vec<_> = answer.topics.into_iter().map(topic_of).collect();
-        for topic in &topics {
-            let led = |partition: &PartitionFacts| Some((partition.index, partition.leader?));
-            self.learn_leaders(&topic.name, topic.partitions.iter().filter_map(led).collect());
-        }
-        Ok(topics)
+        Ok(answer.topics)
     }
 
     /// One topic that must exist.
@@ -105,7 +113,7 @@ impl Cluster {
     }
 }
 
-pub(crate) fn named(name: &str) -> MetadataRequestTopic {
+fn named(name: &str) -> MetadataRequestTopic {
     MetadataRequestTopic::default().with_name(Some(topic_name(name)))
 }
 
@@ -114,7 +122,7 @@ pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
-pub(crate) fn view_of(answer: &MetadataResponse) -> View {
+fn view_of(answer: &MetadataResponse) -> View {
     let node = |broker: &klamm_wire::protocol::messages::metadata_response::MetadataResponseBroker| {
         let node = Node {
             host: broker.host.to_string(),

@@ -1,4 +1,4 @@
-//! For clients that speak to brokers themselves: who leads what, who coordinates whom, and connections of their own.
+//! For clients that speak to brokers themselves: who leads what, and connections of their own.
 //!
 //! A broker answers the requests of one connection one after the other, so a fetch that waits for records must not share
 //! one with anything else. Nothing here is tried again: who holds a position knows best when to ask.
@@ -7,15 +7,13 @@ use std::collections::BTreeMap;
 
 use klamm_kafka::ErrorCode;
 use klamm_wire::Connection;
-use klamm_wire::protocol::messages::MetadataRequest;
 use klamm_wire::protocol::messages::metadata_response::MetadataResponseTopic;
 use uuid::Uuid;
 
 use crate::Admin;
 use crate::cluster::at_listener;
 use crate::error::{AdminError, AdminErrorKind};
-use crate::groups::Coordinated;
-use crate::metadata::{named, view_of};
+use crate::metadata::Topics;
 
 /// A topic as those see it who read and write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,26 +42,8 @@ impl Admin {
     /// # Errors
     /// No broker answers. What is wrong with a topic or a partition is in the answer.
     pub async fn routes(&self, topics: &[String]) -> Result<Routes, AdminError> {
-        let connection = self.cluster.any().await?;
-        let request = MetadataRequest::default()
-            .with_topics(Some(topics.iter().map(|topic| named(topic)).collect()))
-            .with_allow_auto_topic_creation(false);
-        let answer = connection.call(&request).await?;
-        ErrorCode::from(answer.error_code)
-            .ok()
-            .map_err(|code| AdminError::kafka(code, None, "describe", "the cluster"))?;
-        self.cluster.learn(view_of(&answer));
-        Ok(answer.topics.into_iter().map(route).collect())
-    }
-
-    /// Topic names by their ids: assignments of the `consumer` protocol name topics so.
-    pub async fn names_of(&self, ids: &[Uuid]) -> Result<BTreeMap<Uuid, String>, AdminError> {
-        let connection = self.cluster.any().await?;
-        let asked = ids.iter().map(|id| named("").with_name(None).with_topic_id(*id));
-        let request = MetadataRequest::default().with_topics(Some(asked.collect()));
-        let answer = connection.call(&request.with_allow_auto_topic_creation(false)).await?;
-        let known = answer.topics.into_iter().filter(|topic| topic.error_code == 0);
-        Ok(known.filter_map(|topic| Some((topic.topic_id, topic.name?.0.to_string()))).collect())
+        let topics = self.cluster.ask_metadata(Topics::Named(topics)).await?;
+        Ok(topics.into_iter().map(route).collect())
     }
 
     /// Opens a connection to a broker that nobody else uses.
@@ -82,19 +62,6 @@ impl Admin {
     /// As [`dial`](Self::dial).
     pub async fn connection(&self, broker: i32) -> Result<Connection, AdminError> {
         Ok(self.cluster.broker(broker).await?.into_connection())
-    }
-
-    /// Node id of the coordinator of a group: one question, not repeated.
-    ///
-    /// # Errors
-    /// COORDINATOR_NOT_AVAILABLE while there is none, and what the broker refuses.
-    pub async fn group_coordinator(&self, group: &str) -> Result<i32, AdminError> {
-        self.find_coordinator(Coordinated::Group, group).await
-    }
-
-    /// Asks for the brokers anew, wherever somebody answers.
-    pub async fn refresh(&self) -> Result<(), AdminError> {
-        self.cluster.refresh().await
     }
 }
 
