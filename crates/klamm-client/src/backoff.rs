@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::random::mix;
+
 /// Doubles from the first wait to the most, each a fifth shorter or longer by chance.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
@@ -15,6 +17,16 @@ impl Backoff {
     /// `random` decides the jitter.
     pub(crate) fn new(first: Duration, most: Duration, random: u64) -> Backoff {
         Backoff { first, most, failures: 0, random }
+    }
+
+    /// As Java's `retry.backoff.ms` and `retry.backoff.max.ms` have it: 100 ms to 1 s.
+    pub(crate) fn of_java(random: u64) -> Backoff {
+        Backoff::new(Duration::from_millis(100), Duration::from_secs(1), random)
+    }
+
+    /// Failures since it worked last.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// The same from the beginning, with its own jitter.
@@ -35,14 +47,6 @@ impl Backoff {
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
-}
-
-/// SplitMix64: one step of it is enough for jitter and for a choice among partitions.
-pub(crate) fn mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! The data path is librdkafka for now, in one private module; no type of it appears here. See `docs/client.md`.
 
 mod acks;
+mod backoff;
 mod consumer;
 #[cfg(test)]
 mod docs_tests;
@@ -22,6 +23,7 @@ mod partitioner;
 #[allow(dead_code, reason = "the machines of the wire-native producer wait for their shell")]
 mod produce;
 mod producer;
+mod random;
 mod rdkafka_backend;
 mod record;
 

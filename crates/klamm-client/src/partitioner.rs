@@ -2,6 +2,8 @@
 
 use klamm_kafka::partition_for_key;
 
+use crate::random::mix;
+
 /// Chooses the partitions of one topic.
 ///
 /// A key decides by murmur2, as in Java. Records without a key stay on one partition until a batch's worth of bytes
@@ -69,21 +71,13 @@ impl Partitioner {
 
     /// The partition to move to: by its weight, or else any but the present one, if there is another.
     fn another(&mut self) -> i32 {
-        let random = self.random();
+        let random = mix(&mut self.random);
         if let Some(drawn) = self.load.draw(random) {
             return drawn;
         }
         let others = u64::from((self.partitions - 1).max(1).unsigned_abs());
         let step = 1 + i32::try_from(random % others).unwrap_or(0);
         (self.sticky + step).rem_euclid(self.partitions.max(1))
-    }
-
-    /// SplitMix64: one step is enough for a choice among partitions.
-    fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -115,7 +116,7 @@ impl Reader {
         let (back, commands) = mpsc::unbounded_channel();
         let reader = Reader {
             admin,
-            positions: Positions::new(options.bounds.clone()),
+            positions: Positions::new(options.bounds.clone(), RandomState::new().hash_one("reader")),
             options,
             commands,
             back: back.clone(),

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use klamm_kafka::ErrorCode;
 
 use super::Next;
+use crate::backoff::Backoff;
+use crate::random::mix;
 use crate::{ConsumeError, ConsumeErrorKind, OffsetReset, TopicPartition};
 
-/// As Java's `retry.backoff.ms` and `retry.backoff.max.ms`.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// How long a partition without a leader waits for newer metadata.
+const NEWS_AFTER: Duration = Duration::from_secs(1);
 
 /// What bounds reading.
 #[derive(Debug, Clone)]
@@ -111,14 +112,15 @@ pub(crate) struct Positions {
     served: u64,
     metadata: Metadata,
     told: Vec<ConsumeError>,
+    random: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Metadata {
     wanted: bool,
     asked: bool,
     not_before: Option<Instant>,
-    failures: u32,
+    backoff: Backoff,
 }
 
 #[derive(Debug)]
@@ -132,7 +134,7 @@ struct Slot {
     paused: bool,
     held_bytes: usize,
     served: u64,
-    failures: u32,
+    backoff: Backoff,
     not_before: Option<Instant>,
     /// The same trouble is told once, until something works again.
     reported: Option<ErrorCode>,
@@ -158,7 +160,9 @@ enum Phase {
 }
 
 impl Positions {
-    pub(crate) fn new(bounds: ReadBounds) -> Positions {
+    /// `random` decides the jitter of its retries.
+    pub(crate) fn new(bounds: ReadBounds, mut random: u64) -> Positions {
+        let backoff = Backoff::of_java(mix(&mut random));
         Positions {
             bounds,
             slots: BTreeMap::new(),
@@ -168,7 +172,8 @@ impl Positions {
             busy: HashSet::new(),
             fetches: 0,
             served: 0,
-            metadata: Metadata::default(),
+            metadata: Metadata { wanted: false, asked: false, not_before: None, backoff },
+            random,
             told: Vec::new(),
         }
     }
@@ -187,7 +192,7 @@ impl Positions {
             paused: false,
             held_bytes: 0,
             served: 0,
-            failures: 0,
+            backoff: Backoff::of_java(mix(&mut self.random)),
             not_before: None,
             reported: None,
         };
@@ -251,7 +256,8 @@ impl Positions {
         leader_of: impl Fn(&TopicPartition) -> Result<Leader, ErrorCode>,
         now: Instant,
     ) {
-        self.metadata = Metadata::default();
+        (self.metadata.wanted, self.metadata.asked, self.metadata.not_before) = (false, false, None);
+        self.metadata.backoff.reset();
         let mut without = false;
         for slot in self.slots.values_mut() {
             match leader_of(&slot.partition) {
@@ -269,15 +275,14 @@ impl Positions {
         }
         if without {
             self.metadata.wanted = true;
-            self.metadata.not_before = Some(now + LONGEST_BACKOFF);
+            self.metadata.not_before = Some(now + NEWS_AFTER);
         }
     }
 
     pub(crate) fn metadata_failed(&mut self, now: Instant) {
-        let Metadata { asked, not_before, failures, wanted } = &mut self.metadata;
+        let Metadata { asked, not_before, backoff, wanted } = &mut self.metadata;
         (*asked, *wanted) = (false, true);
-        *not_before = Some(now + backoff(*failures));
-        *failures = failures.saturating_add(1);
+        *not_before = Some(now + backoff.next());
     }
 
     /// `ListOffsets` answered.
@@ -491,7 +496,8 @@ impl Slot {
     fn begin(&mut self, at: Next) {
         let checked_epoch = self.leader.map_or(-1, |leader| leader.epoch);
         self.phase = Phase::Ready { at, checked_epoch };
-        (self.failures, self.not_before) = (0, None);
+        self.backoff.reset();
+        self.not_before = None;
     }
 
     /// Follows what a fetch brought. Gives whether newer metadata is needed.
@@ -509,7 +515,8 @@ impl Slot {
                 if let Phase::Ready { at, .. } = &mut self.phase {
                     *at = next;
                 }
-                (self.failures, self.reported) = (0, None);
+                self.backoff.reset();
+                self.reported = None;
             }
             Brought::Nearer { broker } => self.nearer = Some((broker, now + bounds.nearer_for)),
             Brought::Diverged { end } => self.truncated(at, Some(end), bounds, told),
@@ -575,7 +582,9 @@ impl Slot {
         }
         let kind = match error {
             ErrorCode::TOPIC_AUTHORIZATION_FAILED => ConsumeErrorKind::Denied,
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID if self.failures > 2 => {
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID
+                if self.backoff.failures() > 2 =>
+            {
                 ConsumeErrorKind::UnknownTopic
             }
             _ if error.is_retriable() => return,
@@ -586,15 +595,10 @@ impl Slot {
     }
 
     fn back_off(&mut self, now: Instant) {
-        self.not_before = Some(now + backoff(self.failures));
-        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(now + self.backoff.next());
     }
 
     fn error(&self, kind: ConsumeErrorKind, why: &str) -> ConsumeError {
         ConsumeError { kind, message: format!("{}: {why}", self.partition) }
     }
-}
-
-fn backoff(failures: u32) -> Duration {
-    FIRST_BACKOFF.saturating_mul(1 << failures.min(10)).min(LONGEST_BACKOFF)
 }

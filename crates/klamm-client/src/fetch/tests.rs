@@ -98,14 +98,15 @@ impl Model {
         let mut random = StdRng::seed_from_u64(seed);
         let reset =
             [OffsetReset::Earliest, OffsetReset::Latest, OffsetReset::Error][random.random_range(0..3)];
-        let positions = Positions::new(ReadBounds {
+        let bounds = ReadBounds {
             reset,
             partition_bytes: PARTITION_BYTES,
             total_bytes: TOTAL_BYTES,
             partition_fetch_bytes: 100,
             fetch_bytes: 300,
             nearer_for: Duration::from_secs(1),
-        });
+        };
+        let positions = Positions::new(bounds, random.random());
         let partitions = random.random_range(1..5);
         let logs = (0..partitions).map(|index| {
             let leader = Leader { broker: random.random_range(0..BROKERS), epoch: 0 };

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use super::backoff::{Backoff, mix};
 use super::{Settings, Slot};
+use crate::backoff::Backoff;
+use crate::random::mix;
 
 /// The partitions of each broker that have something to send. A partition stands in one ring at most, once.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use klamm_kafka::ErrorCode;
 
-use super::backoff::Backoff;
+use crate::backoff::Backoff;
 
 /// Id and epoch under which a partition's batches are stamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,6 @@
 mod accumulate;
 mod answer;
 mod ask;
-mod backoff;
 mod dispatch;
 mod ids;
 mod open;

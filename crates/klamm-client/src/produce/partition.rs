@@ -22,11 +22,11 @@ use bytes::Bytes;
 
 use super::accumulate::Appetite;
 use super::answer::{self, Answer, Failure, Heard, Verdict};
-use super::backoff::Backoff;
 use super::ids::{Gap, Identity, Ids};
 use super::open::{self, BatchId};
 use super::{Outcome, Settings, Slot};
 use crate::ProduceErrorKind;
+use crate::backoff::Backoff;
 
 /// Names one attempt to send one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

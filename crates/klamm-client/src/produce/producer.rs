@@ -10,13 +10,13 @@ use klamm_kafka::ErrorCode;
 use super::accumulate::Appetite;
 use super::answer::{self, Answer, Failure};
 use super::ask::{Ask, Part, Request, RequestId};
-use super::backoff::mix;
 use super::dispatch::{Dispatch, Turn};
 use super::ids::{Identified, Identity, Ids};
 use super::open::{BatchId, Raw};
 use super::partition::{Attempt, NotNow, Partition};
 use super::{Outcome, Settings, Slot};
 use crate::ProduceErrorKind;
+use crate::random::mix;
 
 /// What a partition costs in a produce request beside its batch and its topic's name, at most.
 const PART_OVERHEAD_BYTES: usize = 64;

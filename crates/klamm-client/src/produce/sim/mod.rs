@@ -17,7 +17,7 @@ struct Dice(u64);
 impl Dice {
     fn among(&mut self, range: std::ops::Range<u64>) -> u64 {
         let width = range.end.saturating_sub(range.start).max(1);
-        range.start + super::backoff::mix(&mut self.0) % width
+        range.start + crate::random::mix(&mut self.0) % width
     }
 
     fn one_in(&mut self, n: u64) -> bool {
