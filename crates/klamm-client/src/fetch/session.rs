@@ -11,7 +11,7 @@ use klamm_wire::protocol::messages::{BrokerId, FetchRequest, FetchResponse, Topi
 use klamm_wire::protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::positions::{Part, Question};
+use super::ask::{Part, Question};
 use crate::{Isolation, TopicPartition};
 
 /// The last version that names topics by name; later ones name them by id (KIP-516).

@@ -9,8 +9,7 @@ use klamm_kafka::ErrorCode;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::Next;
-use super::positions::{Ask, Brought, Claim, Leader, Positions, Question, ReadBounds};
+use super::{Ask, Brought, Claim, Leader, Next, Positions, Question, ReadBounds};
 use crate::{ConsumeErrorKind, OffsetReset, TopicPartition};
 
 const BROKERS: i32 = 3;
