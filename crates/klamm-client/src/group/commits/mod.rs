@@ -107,8 +107,11 @@ impl Commits {
             let offsets: BTreeMap<_, _> = offsets.into_iter().collect();
             self.calls.insert(ticket, Call { deadline, left: offsets.len(), error: None });
             for (partition, next) in offsets {
-                let pending =
-                    self.waiting.entry(partition).or_insert(Pending { next, tickets: Vec::new(), lost: false });
+                let pending = self.waiting.entry(partition).or_insert(Pending {
+                    next,
+                    tickets: Vec::new(),
+                    lost: false,
+                });
                 pending.next = next;
                 pending.tickets.push(ticket);
             }
@@ -230,12 +233,16 @@ impl Commits {
         let mut again = false;
         for (partition, found) in answers {
             match found {
-                Err(code) if is_moving(code) || is_of_member(code) || code == Code::UNSTABLE_OFFSET_COMMIT => {
+                Err(code)
+                    if is_moving(code) || is_of_member(code) || code == Code::UNSTABLE_OFFSET_COMMIT =>
+                {
                     self.note(code);
                     again = true;
                 }
                 // Lost in the meantime: nobody waits for it.
-                found if asked.remove(&partition) && self.wanted.remove(&partition) => self.found.push_back((partition, found)),
+                found if asked.remove(&partition) && self.wanted.remove(&partition) => {
+                    self.found.push_back((partition, found))
+                }
                 _ => {}
             }
         }
@@ -291,8 +298,10 @@ impl Commits {
             });
         }
         self.waiting.retain(|_, pending| !pending.tickets.is_empty());
-        let error =
-            CommitError::new(CommitErrorKind::Coordinator, "the coordinator did not acknowledge them in time");
+        let error = CommitError::new(
+            CommitErrorKind::Coordinator,
+            "the coordinator did not acknowledge them in time",
+        );
         self.end(&over, Some(&error));
     }
 

@@ -112,6 +112,8 @@ pub(crate) struct Protocol848 {
     coordinator_at: Option<Instant>,
     polled_at: Instant,
     leave_attempts: u32,
+    /// The application took an event since the member began to leave.
+    came_back: bool,
     backoff: Backoff,
     names_backoff: Backoff,
     told: VecDeque<Told>,
@@ -141,6 +143,7 @@ impl Protocol848 {
             coordinator_at: None,
             polled_at: now,
             leave_attempts: 0,
+            came_back: false,
             backoff: Backoff::of_java(random),
             names_backoff: Backoff::of_java(random ^ 1),
             told: VecDeque::new(),
@@ -185,7 +188,7 @@ impl Protocol848 {
             Ok(()) => self.coordinator = Coordinator::Known,
             Err(Code::GROUP_AUTHORIZATION_FAILED) => self.fatal(Code::GROUP_AUTHORIZATION_FAILED, None),
             Err(_) => {
-                self.count_leave();
+                self.count_leave(now);
                 self.coordinator_at = Some(now + self.backoff.next());
             }
         }
@@ -198,7 +201,11 @@ impl Protocol848 {
             (Phase::Joining | Phase::Joined, Sent::Beat) => {}
             (Phase::Leaving { .. }, Sent::Leave) => {
                 let moving = self.moved(answer.code) || answer.code == Code::COORDINATOR_LOAD_IN_PROGRESS;
-                if moving { self.leave_failed(now) } else { self.left() }
+                if moving {
+                    self.leave_failed(now)
+                } else {
+                    self.left(now)
+                }
                 return;
             }
             // The member began to leave while it was on its way.
@@ -258,6 +265,7 @@ impl Protocol848 {
     /// The application took an event, or none waits for it.
     pub(crate) fn polled(&mut self, now: Instant) {
         self.polled_at = now;
+        self.came_back = true;
         if self.phase == Phase::Away {
             self.rejoin(now);
         }
@@ -321,7 +329,8 @@ impl Protocol848 {
         let full = !leaving && (std::mem::take(&mut self.full) || self.phase == Phase::Joining);
         let owned: Parts = self.owned.keys().copied().collect();
         let tell = full
-            || (!leaving && (self.acknowledge || self.acknowledged.as_ref().is_some_and(|told| *told != owned)));
+            || (!leaving
+                && (self.acknowledge || self.acknowledged.as_ref().is_some_and(|told| *told != owned)));
         if tell {
             self.acknowledged = Some(owned.clone());
             self.acknowledge = false;
@@ -405,26 +414,30 @@ impl Protocol848 {
     fn leave(&mut self, now: Instant) {
         self.phase = Phase::Leaving { for_good: self.closing };
         self.leave_attempts = 0;
+        self.came_back = false;
         self.beat_at = Some(now);
     }
 
     fn leave_failed(&mut self, now: Instant) {
-        self.count_leave();
+        self.count_leave(now);
         self.again(now);
     }
 
-    fn count_leave(&mut self) {
+    fn count_leave(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Leaving { .. }) {
             self.leave_attempts += 1;
             if self.leave_attempts >= LEAVE_ATTEMPTS {
-                self.left();
+                self.left(now);
             }
         }
     }
 
-    fn left(&mut self) {
+    fn left(&mut self, now: Instant) {
         let for_good = self.closing || matches!(self.phase, Phase::Leaving { for_good: true });
         self.phase = if for_good { Phase::Ended } else { Phase::Away };
+        if self.phase == Phase::Away && self.came_back {
+            self.rejoin(now);
+        }
     }
 
     fn fatal(&mut self, code: Code, message: Option<&str>) {
