@@ -69,7 +69,7 @@ fn run(seed: u64, seen: &mut Seen) {
                     joined = true;
                     lost.clear();
                 }
-                7 if mix(&mut dice) % 6 == 0 => {
+                7 if mix(&mut dice).is_multiple_of(6) => {
                     commits.membership(None);
                     joined = false;
                 }

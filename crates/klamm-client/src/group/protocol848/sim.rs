@@ -153,7 +153,7 @@ fn run(seed: u64, seen: &mut Seen) {
     for step in 0..400u64 {
         let calm = step >= 200;
         now += Duration::from_millis(if calm { 250 } else { mix(&mut dice) % 400 });
-        if !calm && mix(&mut dice) % 60 == 0 {
+        if !calm && mix(&mut dice).is_multiple_of(60) {
             let gone = members[(mix(&mut dice) % members.len() as u64) as usize].id.clone();
             // A session that expires while its member lives is the coordinator's doing.
             group.epoch += i32::from(group.members.remove(&gone).is_some());
@@ -167,13 +167,13 @@ fn run(seed: u64, seen: &mut Seen) {
             if calm || now >= member.idle_until {
                 member.machine.polled(now);
             }
-            if !calm && mix(&mut dice) % 300 == 0 {
+            if !calm && mix(&mut dice).is_multiple_of(300) {
                 member.idle_until = now + Duration::from_secs(mix(&mut dice) % 40);
             }
-            if !calm && mix(&mut dice) % 400 == 0 {
+            if !calm && mix(&mut dice).is_multiple_of(400) {
                 member.machine.close(now);
             }
-            if member.revoking && (calm || mix(&mut dice) % 3 == 0) {
+            if member.revoking && (calm || mix(&mut dice).is_multiple_of(3)) {
                 member.revoking = false;
                 member.machine.revoked(now);
                 let kept: BTreeSet<_> = member.machine.owned.values().cloned().collect();
@@ -184,8 +184,8 @@ fn run(seed: u64, seen: &mut Seen) {
             member.on_the_way = later;
             let ready: Vec<(Instant, Ask)> = ready;
             for (_, ask) in ready {
-                let lost = !calm && mix(&mut dice) % 8 == 0;
-                let trouble = !calm && mix(&mut dice) % 12 == 0;
+                let lost = !calm && mix(&mut dice).is_multiple_of(8);
+                let trouble = !calm && mix(&mut dice).is_multiple_of(12);
                 match ask {
                     Ask::Coordinator if lost => {
                         member.machine.coordinator(Err(Code::COORDINATOR_NOT_AVAILABLE), now);
@@ -205,12 +205,12 @@ fn run(seed: u64, seen: &mut Seen) {
                         member.machine.answered(answer, now);
                     }
                     Ask::Heartbeat(beat) => {
-                        let arrives = !lost || mix(&mut dice) % 2 == 0;
+                        let arrives = !lost || mix(&mut dice).is_multiple_of(2);
                         let answer = arrives.then(|| group.beat(&beat, now));
                         match answer {
                             Some(answer) if !lost => {
                                 member.machine.answered(answer.clone(), now);
-                                if mix(&mut dice) % 10 == 0 {
+                                if mix(&mut dice).is_multiple_of(10) {
                                     member.machine.answered(answer, now);
                                 }
                             }
