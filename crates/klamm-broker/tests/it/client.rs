@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use klamm_broker::{Broker, BrokerConfig};
+use klamm_broker::{Broker, BrokerConfig, Clock};
 use klamm_wire::batch::{BatchBuilder, Compression, ProducerStamp, batches};
 use klamm_wire::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -174,6 +175,44 @@ impl Client {
             }
         }
     }
+
+    /// What a read_committed reader sees, as a client puts it together.
+    pub fn committed_values(&mut self, name: &str, partition: i32) -> Vec<String> {
+        let (mut values, mut next) = (Vec::new(), 0);
+        loop {
+            let request = fetch_request(name, partition, next, Duration::ZERO).with_isolation_level(1);
+            let data = self.call(12, &request).responses.remove(0).partitions.remove(0);
+            assert_eq!(data.error_code, 0);
+            let records = data.records.unwrap_or_default();
+            if records.is_empty() {
+                assert_eq!(next, data.last_stable_offset);
+                return values;
+            }
+            let mut aborted = data.aborted_transactions.unwrap();
+            let mut skipping = Vec::new();
+            for batch in batches(&records) {
+                let batch = batch.unwrap();
+                next = batch.next_offset();
+                let id = batch.producer().map_or(-1, |stamp| stamp.id);
+                aborted.retain(|aborted| {
+                    let begins = aborted.first_offset <= batch.last_offset();
+                    skipping.extend(begins.then_some(aborted.producer_id.0));
+                    !begins
+                });
+                if batch.is_control() {
+                    skipping.retain(|skipped| *skipped != id);
+                    continue;
+                }
+                if batch.is_transactional() && skipping.contains(&id) {
+                    continue;
+                }
+                let mut scratch = Vec::new();
+                for record in batch.records(&mut scratch, 1 << 20).unwrap() {
+                    values.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
+                }
+            }
+        }
+    }
 }
 
 pub fn text(text: &str) -> StrBytes {
@@ -221,6 +260,20 @@ pub fn idempotent(id: i64, epoch: i16, base_sequence: i32, value: &str) -> Bytes
     builder.finish().unwrap().into()
 }
 
+/// The defaults, and data that stays in `dir`.
+pub fn kept_in(dir: &Path) -> BrokerConfig {
+    let mut config = BrokerConfig::default();
+    config.data_dir = Some(dir.to_owned());
+    config
+}
+
+/// The same with a clock that the test holds.
+pub fn kept_and_held(dir: &Path, clock: &Clock) -> BrokerConfig {
+    let mut config = kept_in(dir);
+    config.clock = clock.clone();
+    config
+}
+
 pub async fn start() -> Broker {
     Broker::start(BrokerConfig::default()).await.unwrap()
 }
@@ -232,4 +285,9 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what} did not happen");
         std::thread::yield_now();
     }
+}
+
+/// A number from the environment: a seed, or how long to go on.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }
