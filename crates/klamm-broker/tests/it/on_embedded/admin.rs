@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use klamm_broker::{Broker, BrokerConfig};
+use klamm_broker::Broker;
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use klamm_broker::{Api, Broker, BrokerConfig, Clock, Fault, FaultRule};
+use klamm_broker::{Api, Broker, Clock, Fault, FaultRule};
 use klamm_kafka::ErrorCode;
 use klamm_wire::batch::Compression;
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
