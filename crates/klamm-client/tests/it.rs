@@ -3,6 +3,7 @@
 mod consume;
 mod faults;
 mod produce;
+mod produce_faults;
 mod read;
 mod setup;
 mod unreachable;
