@@ -4,6 +4,7 @@ mod consume;
 mod faults;
 mod produce;
 mod produce_faults;
+mod produce_outages;
 mod read;
 mod setup;
 mod unreachable;

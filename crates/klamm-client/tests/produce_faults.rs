@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use klamm_broker::{Api, Fault, Faults};
@@ -12,8 +10,8 @@ use klamm_client::{
     ReadOptions, Record, RecordSet, Start, TopicPartition,
 };
 use klamm_kafka::{ERRORS, ErrorCode};
+use klamm_testkit::Cluster;
 use klamm_testkit::anyhow::{Context, Result, bail, ensure};
-use klamm_testkit::{Cluster, eventually};
 use tokio::task::JoinSet;
 
 use crate::setup::{self, SOON};
@@ -21,7 +19,7 @@ use crate::setup::{self, SOON};
 /// Records that each case sends to its partition.
 const RECORDS: usize = 60;
 
-fn options() -> ProducerOptions {
+pub fn options() -> ProducerOptions {
     // Small batches, so that several are on their way.
     ProducerOptions {
         delivery_timeout: Duration::from_secs(60),
@@ -36,7 +34,7 @@ fn value(seq: usize) -> String {
 }
 
 /// Sends records `from..upto` to one partition, five at a time.
-async fn send(
+pub async fn send(
     producer: &Producer,
     topic: &str,
     partition: i32,
@@ -68,7 +66,7 @@ async fn acknowledged(pending: Vec<BatchPending>) -> Result<usize> {
 }
 
 /// The partitions hold the records `0..count` each, in order and once, and nothing behind them.
-async fn judge(cluster: &Cluster, topic: &str, counts: &BTreeMap<i32, usize>) -> Result<()> {
+pub async fn judge(cluster: &Cluster, topic: &str, counts: &BTreeMap<i32, usize>) -> Result<()> {
     let judge = setup::producer(cluster).await?;
     for (partition, count) in counts {
         let end = judge.send(Record::new(topic).partition(*partition).value("end")).await?.await?;
@@ -188,76 +186,6 @@ mod on_embedded {
         }
         ensure!(acknowledged(pending).await? == 40);
         judge(&cluster, &topic, &BTreeMap::from([(0, 40)])).await
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_broker_that_stops_and_starts_under_load_loses_and_doubles_nothing() -> Result<()> {
-        const PARTITIONS: i32 = 3;
-        let cluster = Cluster::embedded().await?;
-        let topic = setup::topic(&cluster, PARTITIONS).await?;
-        let options = ProducerOptions {
-            buffer_bytes: 64 << 10,
-            compression: Compression::Lz4,
-            // Large enough for the thread that compresses, now and then.
-            batch_bytes: 4 << 10,
-            ..options()
-        };
-        let producer = Producer::open(&setup::options(&cluster), options).await?;
-        let (over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let mut senders = JoinSet::new();
-        for partition in 0..PARTITIONS {
-            let (producer, topic) = (producer.clone(), topic.clone());
-            let (over, done) = (Arc::clone(&over), Arc::clone(&done));
-            senders.spawn(async move {
-                let (mut sent, mut seen) = (0, 0);
-                let mut pending = std::collections::VecDeque::new();
-                loop {
-                    let ending = over.load(Ordering::Acquire);
-                    if !ending {
-                        pending.extend(send(&producer, &topic, partition, sent, sent + 5).await?);
-                        sent += 5;
-                        let load = producer.in_flight();
-                        ensure!(load.bytes <= load.capacity_bytes, "{load:?}");
-                    }
-                    while pending.len() > if ending { 0 } else { 20 } {
-                        let set: BatchPending = pending.pop_front().context("there are some")?;
-                        for receipt in set.await.into_receipts()? {
-                            ensure!([seen, -1].contains(&receipt.offset), "{seen}: {receipt:?}");
-                            seen += 1;
-                        }
-                        done.fetch_add(5, Ordering::AcqRel);
-                    }
-                    if ending {
-                        return Ok((partition, sent));
-                    }
-                }
-            });
-        }
-        let goes_on = async || {
-            let before = done.load(Ordering::Acquire);
-            eventually(SOON, "records to be acknowledged", async || {
-                done.load(Ordering::Acquire) > before + 200
-            })
-            .await
-        };
-        goes_on().await?;
-        for hard in [false, true, false, true] {
-            if hard {
-                cluster.kill(1).await?
-            } else {
-                cluster.stop(1).await?
-            }
-            cluster.start(1).await?;
-            goes_on().await?;
-        }
-        over.store(true, Ordering::Release);
-        let mut counts = BTreeMap::new();
-        while let Some(sender) = senders.join_next().await {
-            let (partition, sent) = sender??;
-            counts.insert(partition, sent);
-        }
-        ensure!(producer.in_flight().bytes == 0, "memory is not free: {:?}", producer.in_flight());
-        judge(&cluster, &topic, &counts).await
     }
 
     #[tokio::test]
