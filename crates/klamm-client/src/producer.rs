@@ -211,6 +211,11 @@ impl Inner {
         let (ticket, pending) = self.outstanding.open(len, memory);
         let mut topics = self.topics();
         let mut inlet = self.path.inlet();
+        for load in inlet.take_loads() {
+            if let Some(topic) = topics.get_mut(&load.topic) {
+                topic.partitioner.set_load(load.queues);
+            }
+        }
         for (index, out) in (0..len).zip(set.iter()) {
             let partition = match (out.partition, topics.get_mut(out.topic)) {
                 (Some(partition), _) => partition,

@@ -18,6 +18,8 @@ scenarios!(
     what_cannot_be_sent_is_refused_before_anything_is,
     closing_delivers_what_was_accepted,
     dropping_the_producer_delivers_what_was_accepted,
+    acknowledgements_of_the_leader_alone_need_no_identity,
+    a_receipt_has_the_brokers_time_where_the_topic_says_so,
 );
 
 async fn a_record_comes_back_as_it_was_sent(cluster: Cluster) -> Result<()> {
@@ -185,5 +187,25 @@ async fn dropping_the_producer_delivers_what_was_accepted(cluster: Cluster) -> R
     let pending = producer.send(Record::new(&topic).value("v")).await?;
     drop(producer);
     ensure!(pending.await?.offset == 0);
+    Ok(())
+}
+
+async fn acknowledgements_of_the_leader_alone_need_no_identity(cluster: Cluster) -> Result<()> {
+    let topic = setup::topic(&cluster, 1).await?;
+    let (acks, idempotence) = (klamm_contract::Acks::Leader, false);
+    let options = ProducerOptions { acks, idempotence, max_in_flight: 100, ..setup::producer_options() };
+    let producer = Producer::open(&setup::options(&cluster), options).await?;
+    let set: RecordSet = (0..1_000).map(|_| Record::new(&topic).value("v")).collect();
+    let receipts = producer.send_batch(&set).await?.await.into_receipts()?;
+    ensure!(receipts.iter().map(|receipt| receipt.offset).eq(0..1_000), "{receipts:?}");
+    Ok(())
+}
+
+async fn a_receipt_has_the_brokers_time_where_the_topic_says_so(cluster: Cluster) -> Result<()> {
+    let config = ("message.timestamp.type".to_owned(), "LogAppendTime".to_owned());
+    let topic = setup::topic_with(&cluster, 1, vec![config]).await?;
+    let producer = setup::producer(&cluster).await?;
+    let receipt = producer.send(Record::new(&topic).timestamp_ms(1)).await?.await?;
+    ensure!(receipt.offset == 0 && receipt.timestamp_ms > 1_700_000_000_000, "{receipt:?}");
     Ok(())
 }

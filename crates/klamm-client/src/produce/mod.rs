@@ -98,7 +98,7 @@ pub(crate) struct Outcome {
     pub(crate) records: Range<u32>,
     /// The error says by its effect whether the records may be in the log.
     pub(crate) result: Result<Stored, ProduceErrorKind>,
-    /// The batch's memory, for [`Pool::reclaim`].
+    /// The batch's memory, for [`Pool::reclaim`](open::Pool::reclaim).
     pub(crate) bytes: Option<Bytes>,
 }
 

@@ -185,7 +185,6 @@ impl Partition {
     }
 
     /// Batches without an outcome.
-    #[allow(dead_code, reason = "the partitioner does not ask for it yet")]
     pub(crate) fn len(&self) -> usize {
         self.entries.iter().filter(|entry| entry.state == State::Live).count()
     }

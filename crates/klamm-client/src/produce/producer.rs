@@ -287,7 +287,6 @@ impl Producer {
     }
 
     /// Batches of a partition without an outcome: its load, for the partitioner.
-    #[allow(dead_code, reason = "the partitioner does not ask for it yet")]
     pub(crate) fn queue_len(&self, slot: Slot) -> usize {
         self.members[slot.index()].machine.len()
     }

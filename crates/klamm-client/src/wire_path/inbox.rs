@@ -40,6 +40,8 @@ pub(super) struct Inbox {
     pub(super) added: Vec<Added>,
     /// Whose batch was begun since the task looked.
     pub(super) begun: Vec<Slot>,
+    /// What waited for each partition when the task last looked; senders take it.
+    pub(super) loads: Vec<Load>,
     topics: HashMap<Arc<str>, Topic>,
     /// By slot: the records of the newest batch.
     tails: Vec<Tail>,
@@ -55,6 +57,13 @@ pub(super) struct Added {
     pub(super) leader: Option<i32>,
 }
 
+/// What waits for the partitions of a topic: those that have a leader, each with its batches.
+#[derive(Debug)]
+pub(crate) struct Load {
+    pub(crate) topic: Arc<str>,
+    pub(crate) queues: Vec<(i32, u32)>,
+}
+
 /// One record of a batch: what its receipt is made of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
@@ -64,7 +73,9 @@ pub(super) struct Sent {
 
 #[derive(Default)]
 struct Topic {
+    /// By partition: those that were written to.
     slots: Vec<Option<Slot>>,
+    partitions: i32,
     leaders: HashMap<i32, i32>,
 }
 
@@ -81,6 +92,7 @@ impl Shared {
             stage: Stage::Open,
             added: Vec::new(),
             begun: Vec::new(),
+            loads: Vec::new(),
             topics: HashMap::new(),
             tails: Vec::new(),
             filed: HashMap::new(),
@@ -130,13 +142,14 @@ impl Shared {
         self.changed.notified().await;
     }
 
-    /// Leaders for partitions that are written to later: a guess that saves the first question.
-    pub(super) fn guess_leaders(&self, topic: &str, leaders: HashMap<i32, i32>) {
+    /// Takes the metadata of a topic: its partitions, and leaders for those that are written to later, a guess that saves the first
+    /// question.
+    pub(super) fn learn(&self, name: &str, partitions: i32, leaders: HashMap<i32, i32>) {
         let mut inbox = self.lock();
-        match inbox.topics.get_mut(topic) {
-            Some(known) => known.leaders = leaders,
+        match inbox.topics.get_mut(name) {
+            Some(topic) => (topic.partitions, topic.leaders) = (partitions, leaders),
             None => {
-                inbox.topics.insert(topic.into(), Topic { slots: Vec::new(), leaders });
+                inbox.topics.insert(name.into(), Topic { slots: Vec::new(), partitions, leaders });
             }
         }
     }
@@ -176,6 +189,11 @@ impl Drop for Hurry<'_> {
 }
 
 impl Inlet<'_> {
+    /// What waits for partitions, if the task has looked since the last time.
+    pub(crate) fn take_loads(&mut self) -> Vec<Load> {
+        std::mem::take(&mut self.inbox.loads)
+    }
+
     /// Takes a record in. Never blocks; the outcome is reported by `ticket`, unless this fails.
     pub(crate) fn enqueue(
         &mut self,
@@ -228,6 +246,18 @@ impl Inbox {
             self.begun.push(slot);
         }
         tail.sent.push(sent);
+    }
+
+    /// Tells senders what waits where. `queue` gives the batches of a partition; `None` if nobody leads it.
+    pub(super) fn weigh(&mut self, queue: impl Fn(Slot) -> Option<u32>) {
+        let shared = self.topics.iter().filter(|(_, topic)| topic.partitions > 1);
+        let load = |(name, topic): (&Arc<str>, &Topic)| {
+            let slot = |partition: i32| topic.slots.get(usize::try_from(partition).ok()?).copied().flatten();
+            // What was never written to has nothing.
+            let queue = |partition| Some((partition, slot(partition).map_or(Some(0), &queue)?));
+            Load { topic: Arc::clone(name), queues: (0..topic.partitions).filter_map(queue).collect() }
+        };
+        self.loads = shared.map(load).collect();
     }
 
     /// Whose records are in a batch that was sealed.

@@ -151,7 +151,7 @@ pub(super) async fn partitions(
                 let led = |(partition, leader): (i32, Result<klamm_admin::Leader, ErrorCode>)| {
                     Some((partition, leader.ok()?.broker))
                 };
-                shared.guess_leaders(topic, route.leaders.into_iter().filter_map(led).collect());
+                shared.learn(topic, partitions, route.leaders.into_iter().filter_map(led).collect());
                 return Ok(partitions);
             }
             Ok(answer) => {

@@ -26,6 +26,8 @@ use crate::{Compression, ProduceError, ProducerOptions, Receipt};
 const COMPRESSED_AT_ONCE_BYTES: usize = 64 << 10;
 /// Most of them at once.
 const MAX_COMPRESSING: usize = 4;
+/// How often senders are told what waits where, while anything does.
+const WEIGHED_EACH: Duration = Duration::from_millis(100);
 /// The longest sleep without a reason.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -81,6 +83,8 @@ pub(super) struct Task {
     identity_turn: usize,
     /// When the next open batch has waited for `linger.ms`.
     due: Option<Instant>,
+    /// When to tell senders what waits where.
+    weigh_at: Option<Instant>,
     stage: Stage,
 }
 
@@ -123,6 +127,7 @@ impl Task {
             used: Vec::new(),
             identity_turn: 0,
             due: None,
+            weigh_at: None,
             stage: Stage::Open,
         }
     }
@@ -161,7 +166,7 @@ impl Task {
 
     /// Waits until there is something to do.
     async fn next(&mut self) -> Option<Result<Done, JoinError>> {
-        let wakes = [self.due, self.machine.wake_at(), self.leaders.wake_at()];
+        let wakes = [self.due, self.weigh_at, self.machine.wake_at(), self.leaders.wake_at()];
         let wake = wakes.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE);
         tokio::select! {
             () = self.shared.changed() => None,
@@ -188,12 +193,13 @@ impl Task {
 
     /// Takes sealed batches out of the inbox, after it has sealed what is due.
     fn pull(&mut self) -> Vec<Sealed> {
-        let now = Instant::now();
         let shared = Arc::clone(&self.shared);
         let hungry = self.machine.hungry();
         let mut sealed = Vec::new();
         let mut inbox = shared.lock();
         let inbox = &mut *inbox;
+        // Not earlier: no batch in there was begun after it.
+        let now = Instant::now();
         self.spare.drain(..).for_each(|buffer| inbox.accumulator.pool().give(buffer));
         self.used.drain(..).for_each(|bytes| inbox.accumulator.pool().reclaim(bytes));
         for Added { topic, partition, leader } in inbox.added.drain(..) {
@@ -215,6 +221,7 @@ impl Task {
             Stage::Open | Stage::Deserted => inbox.accumulator.hurry(now, |slot| self.machine.appetite(slot)),
         }
         self.take_sealed(inbox, &mut sealed, now);
+        self.weigh(inbox, now);
         self.due = inbox.accumulator.wake_at();
         self.stage = inbox.stage;
         sealed
@@ -227,6 +234,21 @@ impl Task {
             self.machine.sealed(slot, &raw, now);
             let output = if self.compresses { inbox.accumulator.pool().take() } else { Vec::new() };
             sealed.push(Sealed { slot, raw, output });
+        }
+    }
+
+    /// Until once after the last outcome, so that senders do not keep to what was.
+    fn weigh(&mut self, inbox: &mut Inbox, now: Instant) {
+        if self.weigh_at.is_some_and(|at| at <= now) {
+            let queue = |slot| {
+                self.machine.leader(slot)?;
+                u32::try_from(self.machine.queue_len(slot)).ok()
+            };
+            inbox.weigh(queue);
+            self.weigh_at = None;
+        }
+        if !self.batches.is_empty() && self.weigh_at.is_none() {
+            self.weigh_at = Some(now + WEIGHED_EACH);
         }
     }
 
