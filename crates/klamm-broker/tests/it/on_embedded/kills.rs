@@ -75,7 +75,7 @@ impl Killer {
         }
     }
 
-    fn is_done(self) {
+    fn join(self) {
         drop(self.now);
         self.thread.join().unwrap();
     }
@@ -128,7 +128,7 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
                 committed = i64::from(sequence);
             }
         }
-        killer.is_done();
+        killer.join();
     }
     assert!(acknowledged > 0);
 }
@@ -273,7 +273,7 @@ fn a_kill_at_any_moment_leaves_transactions_whole_or_undone_and_members_in_their
             acknowledged += i64::from(end == End::Commit);
         }
         tried = acknowledged + 1;
-        killer.is_done();
+        killer.join();
     }
     assert!(acknowledged > 0);
 }
