@@ -42,15 +42,20 @@ impl Load {
     }
 
     /// More is acknowledged in each partition.
-    async fn goes_on(&self) -> Result<()> {
-        let now = || self.done.iter().map(|done| done.load(Ordering::Acquire)).collect::<Vec<_>>();
+    async fn goes_on(&mut self) -> Result<()> {
+        let Load { senders, done, .. } = self;
+        let now = || done.iter().map(|done| done.load(Ordering::Acquire)).collect::<Vec<_>>();
         let before = now();
-        eventually(RECOVERY, "records of each partition to be acknowledged", async || {
-            let more = now();
+        let ended = eventually(RECOVERY, "records of each partition to be acknowledged", async || {
+            let (ended, more) = (senders.try_join_next(), now());
             let all = before.iter().zip(&more).all(|(before, more)| *more >= before + 50);
-            if all { Ok(()) } else { Err(format!("from {before:?} to {more:?}")) }
-        })
-        .await
+            if ended.is_some() || all { Ok(ended) } else { Err(format!("from {before:?} to {more:?}")) }
+        });
+        match ended.await? {
+            None => Ok(()),
+            // It has an error, or ended too early.
+            Some(sender) => bail!("{:?}", sender??),
+        }
     }
 
     /// What was sent to each partition, and acknowledged.
@@ -109,7 +114,7 @@ fn a_broker_that_stops_and_starts_under_load_loses_and_doubles_nothing_on_embedd
     run(Tier::Embedded, async |cluster: Cluster| {
         let topic = setup::topic(&cluster, 3).await?;
         let producer = Producer::open(&setup::options(&cluster), tight()).await?;
-        let load = Load::start(&producer, &topic, 3);
+        let mut load = Load::start(&producer, &topic, 3);
         load.goes_on().await?;
         for hard in [false, true, false, true] {
             if hard {
@@ -142,7 +147,7 @@ fn on_real_kafka_leaders_that_die_and_freeze_under_load_lose_and_double_nothing(
             ..tight()
         };
         let producer = Producer::open(&reach, options).await?;
-        let load = Load::start(&producer, &topic, 6);
+        let mut load = Load::start(&producer, &topic, 6);
         load.goes_on().await?;
         for (node, frozen) in [(1, false), (2, true), (3, false), (1, true)] {
             if frozen {
