@@ -96,7 +96,7 @@ fn sticky_moves_only_what_was_of_the_member_that_went() {
         member.subscription.user_data = Some(Previous { partitions, generation: Some(1) }.encode());
     }
     let left = [members[0].clone(), members[2].clone()];
-    assert_eq!(assigned(Strategy::Sticky, &topics, &left), "t0-0 t1-1 t2-0 t3-0 | t0-1 t1-0 t2-1 t3-1");
+    assert_eq!(assigned(Strategy::Sticky, &topics, &left), "t0-0 t0-1 t1-1 t3-0 | t1-0 t2-0 t2-1 t3-1");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 mod bytes;
 #[cfg(test)]
 mod examples_tests;
+#[cfg(test)]
+mod golden_tests;
 mod java;
 mod racks;
 mod range;

@@ -203,7 +203,9 @@ proptest! {
     ) {
         let topics = without_racks(topics);
         let mut members = group(&said, true);
+        let mut sticky = members.clone();
         own(&topics, &mut members, &claims, false);
+        own(&topics, &mut sticky, &claims, true);
         let owned: Vec<BTreeSet<_>> =
             members.iter().map(|member| member.subscription.owned.iter().cloned().collect()).collect();
         let total = wanted(&topics, &members).len();
@@ -211,11 +213,6 @@ proptest! {
         let one_more = owned.iter().filter(|owned| owned.len() > least).count().min(rich);
         let most = owned.iter().map(|owned| owned.len().min(least)).sum::<usize>() + one_more;
 
-        let mut sticky = members.clone();
-        own(&topics, &mut sticky, &claims, true);
-        for member in &mut sticky {
-            member.subscription.owned.clear();
-        }
         for (assignor, members) in [(Assignor::Sticky, &sticky), (Assignor::CooperativeSticky, &members)] {
             let assigned = assignor.assign(&topics, members);
             let kept = assigned

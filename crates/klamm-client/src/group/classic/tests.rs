@@ -1,0 +1,1 @@
+//! What a member does in cases that have names.
