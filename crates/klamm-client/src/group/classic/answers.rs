@@ -136,7 +136,9 @@ impl Classic {
                 self.report(error);
             }
         }
-        self.rejoin.get_or_insert("rebalance failed");
+        if matches!(self.phase, Phase::Unjoined) {
+            self.rejoin.get_or_insert("rebalance failed");
+        }
     }
 
     /// `Heartbeat` answered.

@@ -193,9 +193,12 @@ impl Classic {
     }
 
     fn ask_watch(&mut self, now: Instant) -> Option<(AskId, What)> {
-        let is_stable = self.is_stable();
+        let is_due = |watch: &&mut super::Watch| watch.pending.is_none() && watch.at <= now;
+        if !self.is_stable() || self.watch.as_mut().filter(is_due).is_none() {
+            return None;
+        }
         let id = self.next_id();
-        let watch = self.watch.as_mut().filter(|watch| is_stable && watch.pending.is_none() && watch.at <= now)?;
+        let watch = self.watch.as_mut()?;
         watch.pending = Some(id);
         Some((id, What::Topics(watch.topics.clone())))
     }

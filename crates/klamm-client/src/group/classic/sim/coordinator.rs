@@ -194,6 +194,13 @@ impl Coordinator {
         true
     }
 
+    /// Somebody asks for a rebalance.
+    pub(super) fn rebalance(&mut self, now: Instant) {
+        if self.group.state == State::Stable {
+            self.prepare(now);
+        }
+    }
+
     pub(super) fn pass(&mut self, now: Instant) {
         let silent: Vec<String> = self
             .group

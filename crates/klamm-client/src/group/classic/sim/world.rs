@@ -26,6 +26,7 @@ pub(super) struct Seen {
     overdue: u64,
     left_behind: u64,
     fenced: u64,
+    refused: u64,
     closed: u64,
     crashed: u64,
     broken: u64,
@@ -44,6 +45,7 @@ impl Seen {
         self.overdue += run.overdue;
         self.left_behind += run.left_behind;
         self.fenced += run.fenced;
+        self.refused += run.refused;
         self.closed += run.closed;
         self.crashed += run.crashed;
         self.broken += run.broken;
@@ -55,7 +57,7 @@ impl Seen {
     }
 
     pub(super) fn is_wide(&self) -> bool {
-        let rare = [self.fenced, self.skipped, self.overdue, self.closed, self.crashed, self.grown];
+        let rare = [self.fenced, self.refused, self.skipped, self.overdue, self.closed, self.crashed, self.grown];
         let common = [self.assigned, self.revoked, self.lost, self.left_behind, self.broken, self.doubled];
         rare.iter().all(|count| *count > 500)
             && common.iter().all(|count| *count > 5_000)
@@ -218,8 +220,15 @@ impl World {
         (self.chaos, self.faults) = (false, 0);
         let gone: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_none()).collect();
         assert!(gone.is_empty(), "who is gone is started anew");
-        let mut quiet_from = None;
+        let (mut quiet_from, mut skipped) = (None, 0);
         for _ in 0..20_000 {
+            if self.coordinator.skipped > skipped {
+                // A leader that came back and was told to skip the assignment takes what it sees for what was assigned, as in Java:
+                // partitions that were added while it was away wait for the next rebalance.
+                skipped = self.coordinator.skipped;
+                self.coordinator.rebalance(self.now);
+                self.collect();
+            }
             (0..self.nodes.len()).for_each(|at| {
                 self.poll(at);
                 self.drain(at);
@@ -241,10 +250,10 @@ impl World {
             let wakes = self.nodes.iter().flatten().filter_map(|node| node.machine.wake_at());
             let next = wakes.chain(self.coordinator.next_deadline()).chain(self.flights.values().map(|f| f.until));
             let next = next.min().expect("somebody waits for something");
-            assert!(next > self.now, "it is woken for nothing");
+            assert!(next > self.now, "the world waits for nothing: {:?}", self.coordinator);
             self.move_clock(next);
         }
-        panic!("it never comes to rest: {:#?}", self.nodes);
+        panic!("it never comes to rest: {:?}", self.nodes);
     }
 
     fn is_at_rest(&self) -> bool {
@@ -441,7 +450,7 @@ impl World {
             self.listen(at);
             let node = self.nodes[at].as_ref().expect("there is always one");
             let wake = node.machine.wake_at();
-            assert!(wake.is_none_or(|wake| wake > self.now), "it is woken for nothing: {:#?}", node.machine);
+            assert!(wake.is_none_or(|wake| wake > self.now), "it is woken for nothing: {:?}", node.machine);
             assert!(node.machine.membership().is_some() || node.owned.is_empty(), "it owns and is no member");
             if node.machine.is_ended() {
                 assert!(node.owned.is_empty() && node.machine.membership().is_none());
@@ -485,7 +494,7 @@ impl World {
                 Told::Error(error) => match error.kind() {
                     ConsumeErrorKind::Fatal => self.seen.fenced += 1,
                     ConsumeErrorKind::LeftBehind => self.seen.left_behind += 1,
-                    ConsumeErrorKind::Denied | ConsumeErrorKind::Other => assert!(self.chaos, "{error}"),
+                    ConsumeErrorKind::Denied | ConsumeErrorKind::Other => self.seen.refused += 1,
                     kind => panic!("{kind:?}: {error}"),
                 },
             }
@@ -504,7 +513,7 @@ impl World {
             let Some(node) = node.as_ref().filter(|_| other != at) else { continue };
             assert!(
                 !(node.owned.contains(partition) && is_in(node)),
-                "{partition} is of {other} and is given to {at}: {:#?}",
+                "{partition} is of {other} and is given to {at}: {:?}",
                 self.nodes
             );
         }
