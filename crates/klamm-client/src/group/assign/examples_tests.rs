@@ -65,16 +65,14 @@ fn range_keeps_the_numbers_of_topics_of_one_size_together_near_their_readers() {
 #[test]
 fn roundrobin_goes_around_and_passes_over_those_that_do_not_want_a_topic() {
     let topics = topics(&[("t0", 1), ("t1", 2), ("t2", 3)]);
-    let members =
-        [member("C0", &["t0"]), member("C1", &["t0", "t1"]), member("C2", &["t0", "t1", "t2"])];
+    let members = [member("C0", &["t0"]), member("C1", &["t0", "t1"]), member("C2", &["t0", "t1", "t2"])];
     assert_eq!(assigned(Strategy::RoundRobin, &topics, &members), "t0-0 | t1-0 | t1-1 t2-0 t2-1 t2-2");
 }
 
 #[test]
 fn sticky_is_more_even_than_roundrobin_and_keeps_more_when_a_member_goes() {
     let topics = topics(&[("t0", 1), ("t1", 2), ("t2", 3)]);
-    let mut members =
-        [member("C0", &["t0"]), member("C1", &["t0", "t1"]), member("C2", &["t0", "t1", "t2"])];
+    let mut members = [member("C0", &["t0"]), member("C1", &["t0", "t1"]), member("C2", &["t0", "t1", "t2"])];
     assert_eq!(assigned(Strategy::Sticky, &topics, &members), "t0-0 | t1-0 t1-1 | t2-0 t2-1 t2-2");
 
     let lists = Strategy::Sticky.assign(&topics, &members);

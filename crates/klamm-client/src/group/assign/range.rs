@@ -11,8 +11,7 @@ use crate::TopicPartition;
 pub(super) fn assign(topics: &[Topic<'_>], members: &[Member]) -> Vec<Vec<TopicPartition>> {
     let mut assigned = vec![Vec::new(); members.len()];
     let order = in_order(members);
-    let mut shares: Vec<Share<'_>> =
-        topics.iter().map(|topic| Share::new(*topic, members, &order)).collect();
+    let mut shares: Vec<Share<'_>> = topics.iter().map(|topic| Share::new(*topic, members, &order)).collect();
     let with_racks = shares.iter().any(|share| share.racks_matter);
     if with_racks {
         match_racks(&mut shares, members, &mut assigned);
@@ -78,11 +77,7 @@ impl<'a> Share<'a> {
         self.left.retain(|index| !partitions.contains(index));
     }
 
-    fn give_ranges(
-        &mut self,
-        may: impl Fn(usize, usize) -> bool,
-        assigned: &mut [Vec<TopicPartition>],
-    ) {
+    fn give_ranges(&mut self, may: impl Fn(usize, usize) -> bool, assigned: &mut [Vec<TopicPartition>]) {
         let readers: Vec<usize> = self.readers.iter().map(|(at, _)| *at).collect();
         for reader in readers {
             let fit = self.left.iter().copied().filter(|index| may(reader, *index));
@@ -128,9 +123,7 @@ fn match_alike(
 ) {
     for index in 0..count {
         let fits = |reader: usize| {
-            shares
-                .iter()
-                .all(|share| near(share.topic, members, reader, index) && share.room(reader) > 0)
+            shares.iter().all(|share| near(share.topic, members, reader, index) && share.room(reader) > 0)
         };
         let Some(reader) = readers.iter().copied().find(|reader| fits(*reader)) else { continue };
         shares.iter_mut().for_each(|share| share.give(reader, &[index], assigned));

@@ -51,7 +51,8 @@ impl Classic {
             if !*skip_assignment {
                 let lists = strategy.assign(&topics, members);
                 let encoded = members.iter().zip(lists);
-                assignments = encoded.map(|(member, list)| (member.id.clone(), encode_assignment(&list))).collect();
+                assignments =
+                    encoded.map(|(member, list)| (member.id.clone(), encode_assignment(&list))).collect();
             }
             let wanted = std::mem::take(wanted);
             let at = now + if is_whole(&wanted, &topics) { METADATA_MAX_AGE } else { NEWS_AFTER };

@@ -246,7 +246,8 @@ impl Classic {
     /// Asks the application for what it has and was not asked for yet.
     fn revoke_all(&mut self, now: Instant) {
         let asked = self.revoking.take().map_or_else(Vec::new, |revoking| revoking.partitions);
-        let rest: Vec<_> = self.owned.iter().filter(|partition| !asked.contains(partition)).cloned().collect();
+        let rest: Vec<_> =
+            self.owned.iter().filter(|partition| !asked.contains(partition)).cloned().collect();
         self.revoke(rest, asked, now);
     }
 

@@ -98,7 +98,16 @@ impl Coordinator {
             deadline: None,
         };
         let saved = group.clone();
-        Coordinator { broker: 0, group, saved, ids: 0, out: Vec::new(), expelled: 0, skipped: 0, generations: 0 }
+        Coordinator {
+            broker: 0,
+            group,
+            saved,
+            ids: 0,
+            out: Vec::new(),
+            expelled: 0,
+            skipped: 0,
+            generations: 0,
+        }
     }
 
     /// Whether the member has joined the current generation.
@@ -129,20 +138,29 @@ impl Coordinator {
         self.move_to(broker, now);
     }
 
-    pub(super) fn handle(&mut self, caller: Caller, what: &What, settings: &Settings, now: Instant, fault: bool) {
+    pub(super) fn handle(
+        &mut self,
+        caller: Caller,
+        what: &What,
+        settings: &Settings,
+        now: Instant,
+        fault: bool,
+    ) {
         let instance = settings.instance_id.as_deref();
         match what {
             What::Join { broker, member_id, protocols, .. } => {
                 let error = if *broker != self.broker {
                     Some(Code::NOT_COORDINATOR)
                 } else {
-                    fault.then_some([
-                        Code::COORDINATOR_LOAD_IN_PROGRESS,
-                        Code::COORDINATOR_NOT_AVAILABLE,
-                        Code::REBALANCE_IN_PROGRESS,
-                        Code::GROUP_MAX_SIZE_REACHED,
-                        Code::GROUP_AUTHORIZATION_FAILED,
-                    ][caller as usize % 5])
+                    fault.then_some(
+                        [
+                            Code::COORDINATOR_LOAD_IN_PROGRESS,
+                            Code::COORDINATOR_NOT_AVAILABLE,
+                            Code::REBALANCE_IN_PROGRESS,
+                            Code::GROUP_MAX_SIZE_REACHED,
+                            Code::GROUP_AUTHORIZATION_FAILED,
+                        ][caller as usize % 5],
+                    )
                 };
                 let refused = match error {
                     Some(error) => Some(refuse(error, member_id)),
@@ -164,7 +182,9 @@ impl Coordinator {
                 let mut answer = self.check(*broker, member_id, instance, *generation);
                 if answer.is_ok() {
                     if fault {
-                        answer = Err([Code::GROUP_AUTHORIZATION_FAILED, Code::NOT_COORDINATOR][caller as usize % 2]);
+                        answer =
+                            Err([Code::GROUP_AUTHORIZATION_FAILED, Code::NOT_COORDINATOR]
+                                [caller as usize % 2]);
                     } else if self.group.state == State::Preparing {
                         answer = Err(Code::REBALANCE_IN_PROGRESS);
                     }
@@ -223,7 +243,13 @@ impl Coordinator {
         }
     }
 
-    fn check(&self, broker: i32, member_id: &str, instance: Option<&str>, generation: i32) -> Result<(), Code> {
+    fn check(
+        &self,
+        broker: i32,
+        member_id: &str,
+        instance: Option<&str>,
+        generation: i32,
+    ) -> Result<(), Code> {
         if broker != self.broker {
             return Err(Code::NOT_COORDINATOR);
         }
@@ -371,9 +397,8 @@ impl Coordinator {
             State::Completing | State::Stable => {
                 for entry in self.group.members.values_mut() {
                     let syncing = entry.syncing.take();
-                    self.out.extend(
-                        syncing.map(|c| (c, sync_answer(Code::REBALANCE_IN_PROGRESS, Bytes::new()))),
-                    );
+                    self.out
+                        .extend(syncing.map(|c| (c, sync_answer(Code::REBALANCE_IN_PROGRESS, Bytes::new()))));
                     entry.heard = now;
                 }
                 let longest = self.group.members.values().map(|entry| entry.rebalance).max();
@@ -455,13 +480,16 @@ impl Coordinator {
                 entry.syncing = Some(caller);
                 if is_leader {
                     for (id, bytes) in assignments {
-                        group.members.get_mut(id).expect("it is assigned to members").assignment = bytes.clone();
+                        group.members.get_mut(id).expect("it is assigned to members").assignment =
+                            bytes.clone();
                     }
                     (group.state, group.deadline) = (State::Stable, None);
                     for entry in group.members.values_mut() {
                         let assignment = entry.assignment.clone();
-                        let syncing = entry.syncing.take();
-                        self.out.extend(syncing.map(|c| (c, sync_answer(Code::NONE, assignment))));
+                        if let Some(caller) = entry.syncing.take() {
+                            entry.heard = now;
+                            self.out.push((caller, sync_answer(Code::NONE, assignment)));
+                        }
                     }
                     self.saved = group.clone();
                 }

@@ -57,9 +57,10 @@ impl Seen {
     }
 
     pub(super) fn is_wide(&self) -> bool {
-        let rare = [self.fenced, self.refused, self.skipped, self.overdue, self.closed, self.crashed, self.grown];
+        let rare =
+            [self.fenced, self.refused, self.skipped, self.overdue, self.closed, self.crashed, self.grown];
         let common = [self.assigned, self.revoked, self.lost, self.left_behind, self.broken, self.doubled];
-        rare.iter().all(|count| *count > 500)
+        rare.iter().all(|count| *count > 200)
             && common.iter().all(|count| *count > 5_000)
             && self.generations > 50_000
             && self.expelled > 5_000
@@ -150,7 +151,7 @@ impl World {
         };
         let kind = world.dice.among(0..8);
         let alike = world.dice.one_in(2);
-        for at in 0..world.dice.among(1..5) {
+        for at in 0..world.dice.among(1..6) {
             let strategies = strategies(kind, &mut world.dice);
             let wanted = |dice: &mut Dice| alike || !dice.one_in(3);
             let all: Vec<String> = world.topics.keys().map(ToString::to_string).collect();
@@ -166,7 +167,7 @@ impl World {
                 session_timeout: Duration::from_secs(6),
                 heartbeat_interval: Duration::from_secs(2),
                 max_poll_interval: Duration::from_secs(world.dice.among(4..15)),
-                revoke_budget: Duration::from_secs(world.dice.among(1..8)),
+                revoke_budget: Duration::from_millis(world.dice.among(100..5_000)),
             };
             world.start(None, settings, strategies);
         }
@@ -174,7 +175,7 @@ impl World {
     }
 
     pub(super) fn run(mut self) -> Seen {
-        for _ in 0..self.dice.among(40..250) {
+        for _ in 0..self.dice.among(60..300) {
             self.step();
             self.settle();
         }
@@ -202,8 +203,8 @@ impl World {
         match self.dice.among(0..62) {
             0..=34 => self.deliver(),
             35..=42 => self.pass_time(),
-            43..=48 => self.drain(at),
-            49..=55 => self.poll(at),
+            43..=45 => self.drain(at),
+            46..=55 => self.poll(at),
             56 | 57 => self.break_link(at),
             58 if self.dice.one_in(3) => self.crash(at),
             58 => self.close(at),
@@ -248,7 +249,8 @@ impl World {
                 quiet_from = None;
             }
             let wakes = self.nodes.iter().flatten().filter_map(|node| node.machine.wake_at());
-            let next = wakes.chain(self.coordinator.next_deadline()).chain(self.flights.values().map(|f| f.until));
+            let next =
+                wakes.chain(self.coordinator.next_deadline()).chain(self.flights.values().map(|f| f.until));
             let next = next.min().expect("somebody waits for something");
             assert!(next > self.now, "the world waits for nothing: {:?}", self.coordinator);
             self.move_clock(next);
@@ -269,7 +271,8 @@ impl World {
         };
         let wanted = self.topics.iter().filter(|(topic, _)| wants(topic));
         let count: usize = wanted.map(|(_, partitions)| partitions.len()).sum();
-        let joined = |node: &Node| node.machine.membership().is_some_and(|m| self.coordinator.is_in(&m.member_id));
+        let joined =
+            |node: &Node| node.machine.membership().is_some_and(|m| self.coordinator.is_in(&m.member_id));
         owners.len() == count
             && owners.values().all(|owners| *owners == 1)
             && self.nodes.iter().flatten().all(joined)
@@ -366,7 +369,9 @@ impl World {
 
     /// A request has no answer; it may have arrived.
     fn lose(&mut self, caller: Caller) {
-        if self.flights.get(&caller).is_some_and(|flight| matches!(flight.way, Way::Out)) && self.dice.one_in(2) {
+        if self.flights.get(&caller).is_some_and(|flight| matches!(flight.way, Way::Out))
+            && self.dice.one_in(2)
+        {
             self.arrive(caller);
         }
         let Some(flight) = self.flights.remove(&caller) else { return };
@@ -484,7 +489,8 @@ impl World {
                 }
                 Told::Lost(partitions) => {
                     let node = self.nodes[at].as_mut().expect("there is always one");
-                    let drained = partitions.iter().filter(|partition| node.draining.remove(partition)).count();
+                    let drained =
+                        partitions.iter().filter(|partition| node.draining.remove(partition)).count();
                     self.seen.lost += partitions.len() as u64;
                     self.seen.overdue += u64::from(node.machine.membership().is_some() && drained > 0);
                     for partition in partitions {
