@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use ::bytes::Bytes;
 
-use crate::TopicPartition;
+use crate::{Assignor, TopicPartition};
 
 pub(crate) use bytes::{Previous, SUBSCRIPTION_VERSION, decode_assignment, encode_assignment};
 
@@ -103,6 +103,16 @@ impl Strategy {
             Strategy::RoundRobin => round_robin::assign(&topics, members),
             Strategy::Sticky => sticky::assign(&topics, members),
             Strategy::CooperativeSticky => sticky::assign_cooperative(&topics, members),
+        }
+    }
+}
+
+impl From<Assignor> for Strategy {
+    fn from(assignor: Assignor) -> Strategy {
+        match assignor {
+            Assignor::Range => Strategy::Range,
+            Assignor::RoundRobin => Strategy::RoundRobin,
+            Assignor::CooperativeSticky => Strategy::CooperativeSticky,
         }
     }
 }

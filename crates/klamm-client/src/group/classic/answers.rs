@@ -240,7 +240,8 @@ impl Classic {
     fn assigned(&mut self, strategy: Strategy, bytes: &Bytes, now: Instant) {
         let known: HashSet<&str> = self.topics.iter().map(AsRef::as_ref).collect();
         let partitions = decode_assignment(bytes);
-        let is_foreign = |partition: &TopicPartition| !known.contains(partition.topic.as_ref());
+        let is_foreign =
+            |partition: &TopicPartition| !known.contains(partition.topic.as_ref()) || partition.partition < 0;
         let Some(partitions) = partitions.filter(|partitions| !partitions.iter().any(is_foreign)) else {
             let why = "the member that leads has sent an assignment that is none of this subscription";
             if self.reported.replace(ErrorCode::INCONSISTENT_GROUP_PROTOCOL).is_none() {

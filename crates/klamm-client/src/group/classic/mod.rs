@@ -8,7 +8,8 @@
 //!
 //! A member whose strategies are all cooperative keeps its partitions while it joins, gives up only what the new assignment leaves out,
 //! and then joins again (KIP-429). Any other gives up all before it joins. Errors end as in Java's `AbstractCoordinator`, except
-//! that a member that may not use the group, or for which there is no room, goes on trying.
+//! that a member that may not use the group, or for which there is no room, goes on trying. As in Java, a static member that comes
+//! back as the leader and is told to skip the assignment does not notice what was added to the topics while it was away.
 
 mod answers;
 mod ask;
@@ -38,6 +39,9 @@ const METADATA_MAX_AGE: Duration = Duration::from_secs(300);
 const NEWS_AFTER: Duration = Duration::from_secs(1);
 /// How many times in a row a refusal that a new join settles is followed by a join at once.
 const HURRIES: u32 = 3;
+
+/// No time in the protocol is longer.
+const LONGEST: Duration = Duration::from_millis(i32::MAX.unsigned_abs() as u64);
 
 #[derive(Debug)]
 pub(crate) struct Classic {
@@ -145,11 +149,19 @@ impl Classic {
     /// `strategies` in the order in which they are preferred. An expression is for the other protocol and counts as no topics.
     /// `random` decides the jitter of retries.
     pub(crate) fn new(
-        settings: Settings,
+        mut settings: Settings,
         strategies: Vec<Strategy>,
         mut random: u64,
         now: Instant,
     ) -> Classic {
+        let times = [
+            &mut settings.session_timeout,
+            &mut settings.heartbeat_interval,
+            &mut settings.max_poll_interval,
+            &mut settings.revoke_budget,
+        ];
+        times.into_iter().for_each(|time| *time = (*time).min(LONGEST));
+        settings.rack = settings.rack.filter(|rack| !rack.is_empty());
         let topics = match &settings.subscription {
             Subscription::Topics(topics) => topics.iter().map(|topic| Arc::from(topic.as_str())).collect(),
             Subscription::Regex(_) => Vec::new(),

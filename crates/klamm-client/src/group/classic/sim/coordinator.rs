@@ -115,6 +115,11 @@ impl Coordinator {
         self.group.members.get(member_id).is_some_and(|entry| entry.joined_in == self.group.generation)
     }
 
+    /// Whether the member has joined the current generation, and it is this one.
+    pub(super) fn is_current(&self, member_id: &str, generation: i32) -> bool {
+        self.is_in(member_id) && self.group.generation == generation
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.group.members.values().filter(|entry| !entry.is_waiting());
         sessions.map(|entry| entry.heard + entry.session).chain(self.group.deadline).min()

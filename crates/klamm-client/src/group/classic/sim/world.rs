@@ -110,6 +110,8 @@ pub(super) struct World {
     topics: Topics,
     nodes: Vec<Option<Node>>,
     flights: BTreeMap<Caller, Flight>,
+    /// Answers that come although nobody waits for them: a second time, or after the connection broke.
+    stale: Vec<(Flight, Back)>,
     callers: Caller,
     faults: u64,
     chaos: bool,
@@ -143,6 +145,7 @@ impl World {
             topics,
             nodes: Vec::new(),
             flights: BTreeMap::new(),
+            stale: Vec::new(),
             callers: 0,
             faults,
             chaos: true,
@@ -200,7 +203,7 @@ impl World {
     /// One event.
     fn step(&mut self) {
         let at = self.dice.index(self.nodes.len());
-        match self.dice.among(0..62) {
+        match self.dice.among(0..66) {
             0..=34 => self.deliver(),
             35..=42 => self.pass_time(),
             43..=45 => self.drain(at),
@@ -212,6 +215,7 @@ impl World {
             59 => self.coordinator.move_to(self.dice.among(0..BROKERS) as i32, self.now),
             60 if self.dice.one_in(3) => self.grow(),
             60 => self.intrude(at),
+            61..=64 => self.deliver_stale(),
             _ => (0..self.nodes.len()).for_each(|at| self.poll(at)),
         }
     }
@@ -219,6 +223,10 @@ impl World {
     /// Nothing breaks any more; it must come to rest.
     fn calm(&mut self) {
         (self.chaos, self.faults) = (false, 0);
+        while !self.stale.is_empty() {
+            self.deliver_stale();
+            self.settle();
+        }
         let gone: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_none()).collect();
         assert!(gone.is_empty(), "who is gone is started anew");
         let (mut quiet_from, mut skipped) = (None, 0);
@@ -292,8 +300,7 @@ impl World {
                 let flight = self.flights.remove(&caller).expect("it was just there");
                 self.answer(&flight, back.clone());
                 if self.chaos && self.dice.one_in(8) {
-                    self.seen.doubled += 1;
-                    self.answer(&flight, back);
+                    self.stale.push((flight, back));
                 }
             }
             Way::There => {}
@@ -331,6 +338,15 @@ impl World {
             if let Some(flight) = self.flights.get_mut(&caller) {
                 flight.way = Way::Home(Back::Group(answer));
             }
+        }
+    }
+
+    fn deliver_stale(&mut self) {
+        if !self.stale.is_empty() {
+            let at = self.dice.index(self.stale.len());
+            let (flight, back) = self.stale.swap_remove(at);
+            self.seen.doubled += 1;
+            self.answer(&flight, back);
         }
     }
 
@@ -374,9 +390,14 @@ impl World {
         {
             self.arrive(caller);
         }
-        let Some(flight) = self.flights.remove(&caller) else { return };
+        let Some(mut flight) = self.flights.remove(&caller) else { return };
         if let Some(node) = &mut self.nodes[flight.node] {
             node.machine.failed(flight.ask.id, self.now);
+        }
+        if let Way::Home(back) = std::mem::replace(&mut flight.way, Way::There)
+            && self.dice.one_in(2)
+        {
+            self.stale.push((flight, back));
         }
     }
 
@@ -392,6 +413,7 @@ impl World {
         self.break_link(at);
         self.seen.crashed += 1;
         let node = self.nodes[at].take().expect("there is always one");
+        self.stale.retain(|(flight, _)| flight.node != at);
         self.start(Some(at), node.settings, node.strategies);
     }
 
@@ -462,7 +484,27 @@ impl World {
                 self.seen.closed += u64::from(node.is_closing);
                 let node = self.nodes[at].take().expect("it was just there");
                 self.flights.retain(|_, flight| flight.node != at);
+                self.stale.retain(|(flight, _)| flight.node != at);
                 self.start(Some(at), node.settings, node.strategies);
+            }
+        }
+        self.compare();
+    }
+
+    /// No two that are in one generation have the same. A static member may have missed one, and not know it yet.
+    fn compare(&self) {
+        let mut owners: BTreeMap<&TopicPartition, usize> = BTreeMap::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let Some(node) = node.as_ref().filter(|node| node.settings.instance_id.is_none()) else {
+                continue;
+            };
+            let member = node.machine.membership();
+            if member.is_none_or(|member| !self.coordinator.is_current(&member.member_id, member.epoch)) {
+                continue;
+            }
+            for partition in &node.owned {
+                let other = owners.insert(partition, at);
+                assert_eq!(other, None, "{partition} is of {at} as well: {:?}", self.nodes);
             }
         }
     }
