@@ -1,4 +1,7 @@
-//! What Java's own assignors decided in the same cases: `golden/Assignors.java` wrote the answers, on kafka-clients 4.4.0.
+//! What Java's own assignors decided in the same cases, on kafka-clients 4.4.0.
+//!
+//! `java -cp kafka-clients.jar:slf4j-api.jar golden/Assignors.java < golden/assignments.txt` writes the file anew. The cases are by
+//! chance: with and without racks, static members, claims of older generations, claims of two members, and topics nobody has.
 
 use std::sync::Arc;
 

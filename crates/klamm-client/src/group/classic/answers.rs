@@ -264,7 +264,7 @@ impl Classic {
         let added: Vec<_> = assigned.difference(&self.owned).cloned().collect();
         let gone: Vec<_> = self.owned.difference(&assigned).cloned().collect();
         if !gone.is_empty() {
-            self.revoke(gone, Vec::new(), now);
+            self.revoke(gone, now);
             self.rejoin = Some("need to revoke partitions and re-join");
         }
         if !added.is_empty() {

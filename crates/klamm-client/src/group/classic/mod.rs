@@ -19,7 +19,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,8 @@ pub(crate) struct Classic {
     member_id: String,
     generation: Option<i32>,
     owned: BTreeSet<TopicPartition>,
-    revoking: Option<Revoking>,
+    /// What the application was asked to give up, in order.
+    revoking: VecDeque<Revoking>,
     /// Why to join again, once nothing is in the way.
     rejoin: Option<&'static str>,
     join: Retry,
@@ -175,7 +176,7 @@ impl Classic {
             member_id: String::new(),
             generation: None,
             owned: BTreeSet::new(),
-            revoking: None,
+            revoking: VecDeque::new(),
             rejoin: None,
             join: Retry::new(backoff()),
             heart: Heart { at: now, pending: None, heard: now, backoff: backoff() },
@@ -223,13 +224,10 @@ impl Classic {
         }
     }
 
-    /// The application has finished its work on what it was told to.
-    pub(crate) fn revoked(&mut self, now: Instant) {
-        self.pass(now);
-        if let Some(revoking) = self.revoking.take() {
-            revoking.partitions.iter().for_each(|partition| {
-                self.owned.remove(partition);
-            });
+    /// The application has finished its work on what the oldest [`Told::Revoking`] named that was not lost meanwhile.
+    pub(crate) fn revoked(&mut self, _now: Instant) {
+        for partition in self.revoking.pop_front().map_or_else(Vec::new, |revoking| revoking.partitions) {
+            self.owned.remove(&partition);
         }
     }
 
@@ -257,24 +255,21 @@ impl Classic {
 
     /// Asks the application for what it has and was not asked for yet.
     fn revoke_all(&mut self, now: Instant) {
-        let asked = self.revoking.take().map_or_else(Vec::new, |revoking| revoking.partitions);
-        let rest: Vec<_> =
-            self.owned.iter().filter(|partition| !asked.contains(partition)).cloned().collect();
-        self.revoke(rest, asked, now);
+        let asked: HashSet<&TopicPartition> =
+            self.revoking.iter().flat_map(|revoking| &revoking.partitions).collect();
+        let rest = self.owned.iter().filter(|partition| !asked.contains(partition)).cloned().collect();
+        self.revoke(rest, now);
     }
 
-    fn revoke(&mut self, partitions: Vec<TopicPartition>, asked: Vec<TopicPartition>, now: Instant) {
-        let all: Vec<_> = asked.into_iter().chain(partitions.iter().cloned()).collect();
+    fn revoke(&mut self, partitions: Vec<TopicPartition>, now: Instant) {
         if !partitions.is_empty() {
-            self.told.push(Told::Revoking(partitions));
-        }
-        if !all.is_empty() {
-            self.revoking = Some(Revoking { partitions: all, until: now + self.settings.revoke_budget });
+            self.told.push(Told::Revoking(partitions.clone()));
+            self.revoking.push_back(Revoking { partitions, until: now + self.settings.revoke_budget });
         }
     }
 
     fn lose_all(&mut self) {
-        self.revoking = None;
+        self.revoking.clear();
         let lost: Vec<_> = std::mem::take(&mut self.owned).into_iter().collect();
         if !lost.is_empty() {
             self.told.push(Told::Lost(lost));

@@ -28,7 +28,7 @@ impl Classic {
     /// When [`Classic::ask`] may have more although nothing happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let lookup = self.coordinator.retry.not_before.filter(|_| self.wants_coordinator());
-        let is_ready = self.revoking.is_none() && self.coordinator.broker.is_some();
+        let is_ready = self.revoking.is_empty() && self.coordinator.broker.is_some();
         let step = match &self.phase {
             Phase::Unjoined if is_ready => self.join.not_before,
             Phase::Leading(leading) if leading.pending.is_none() => leading.not_before,
@@ -39,14 +39,14 @@ impl Classic {
         let session = beats.then(|| self.heart.heard + self.settings.session_timeout);
         let watch = self.watch.as_ref().filter(|watch| watch.pending.is_none() && self.is_stable());
         let poll = self.is_polled().then(|| self.polled + self.settings.max_poll_interval);
-        let revoking = self.revoking.as_ref().map(|revoking| revoking.until);
+        let revoking = self.revoking.front().map(|revoking| revoking.until);
         let all = [lookup, step, heartbeat, session, watch.map(|watch| watch.at), poll, revoking];
         all.into_iter().flatten().min()
     }
 
     /// What is over by now.
     pub(super) fn pass(&mut self, now: Instant) {
-        if let Some(late) = self.revoking.take_if(|revoking| revoking.until <= now) {
+        while let Some(late) = self.revoking.pop_front_if(|revoking| revoking.until <= now) {
             late.partitions.iter().for_each(|partition| {
                 self.owned.remove(partition);
             });
@@ -69,13 +69,13 @@ impl Classic {
     /// What follows of itself: a rebalance begins, or the end.
     fn go_on(&mut self, now: Instant) {
         match self.phase {
-            Phase::Stable if self.rejoin.is_some() && self.revoking.is_none() => {
+            Phase::Stable if self.rejoin.is_some() && self.revoking.is_empty() => {
                 if !self.is_cooperative() {
                     self.revoke_all(now);
                 }
                 self.phase = Phase::Unjoined;
             }
-            Phase::Closing if self.revoking.is_none() => {
+            Phase::Closing if self.revoking.is_empty() => {
                 self.say_farewell("the consumer is being closed");
                 self.drop_out(MemberId::Gone);
                 self.phase = Phase::Ended;
@@ -126,7 +126,7 @@ impl Classic {
     fn ask_step(&mut self, now: Instant) -> Option<(AskId, What)> {
         let broker = self.coordinator.broker;
         match &mut self.phase {
-            Phase::Unjoined if self.revoking.is_none() && self.join.is_due(now) => self.ask_join(broker?),
+            Phase::Unjoined if self.revoking.is_empty() && self.join.is_due(now) => self.ask_join(broker?),
             Phase::Leading(Leading { pending: None, not_before, topics, .. })
                 if not_before.is_none_or(|at| at <= now) =>
             {

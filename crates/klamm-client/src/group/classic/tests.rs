@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use klamm_kafka::ErrorCode as Code;
+use proptest::prelude::*;
 
 use super::{Ask, Classic, JoinAnswer, JoinedMember, SyncAnswer, What};
-use crate::group::assign::{Strategy, Topics, decode_assignment, encode_assignment};
+use crate::group::assign::{
+    ConsumerSubscription, Strategy as Assignor, Topics, decode_assignment, encode_assignment,
+};
 use crate::group::{Settings, Subscription, Told};
 use crate::{ConsumeErrorKind, TopicPartition};
 
@@ -50,11 +53,11 @@ fn refused(error: Code) -> JoinAnswer {
 struct Case {
     machine: Classic,
     now: Instant,
-    strategy: Strategy,
+    strategy: Assignor,
 }
 
 impl Case {
-    fn new(strategy: Strategy, settings: Settings) -> Case {
+    fn new(strategy: Assignor, settings: Settings) -> Case {
         let now = Instant::now();
         Case { machine: Classic::new(settings, vec![strategy], 7, now), now, strategy }
     }
@@ -69,6 +72,10 @@ impl Case {
 
     fn is_quiet(&mut self) -> bool {
         self.machine.ask(self.now).is_none()
+    }
+
+    fn ask_all(&mut self) {
+        while self.machine.ask(self.now).is_some() {}
     }
 
     fn find(&mut self) {
@@ -106,7 +113,7 @@ impl Case {
     }
 
     /// A member that follows and has these partitions.
-    fn stable(strategy: Strategy, settings: Settings, partitions: &[i32]) -> Case {
+    fn stable(strategy: Assignor, settings: Settings, partitions: &[i32]) -> Case {
         let mut case = Case::new(strategy, settings);
         case.find();
         case.admit(1, "other");
@@ -150,7 +157,7 @@ fn told(name: &str, partitions: &[i32]) -> Vec<String> {
 
 #[test]
 fn a_member_takes_the_id_it_is_given_leads_and_assigns() {
-    let mut case = Case::new(Strategy::Range, settings());
+    let mut case = Case::new(Assignor::Range, settings());
     case.find();
     let ask = case.ask();
     let What::Join { broker: 1, member_id, timeout, .. } = &ask.what else { panic!("{ask:?}") };
@@ -187,7 +194,7 @@ fn a_member_takes_the_id_it_is_given_leads_and_assigns() {
 
 #[test]
 fn an_eager_member_gives_up_all_before_it_joins_and_beats_meanwhile() {
-    let mut case = Case::stable(Strategy::Range, settings(), &[0, 1]);
+    let mut case = Case::stable(Assignor::Range, settings(), &[0, 1]);
     case.beat(Err(Code::REBALANCE_IN_PROGRESS));
     assert!(case.is_quiet());
     assert_eq!(case.told(), told("revoking", &[0, 1]));
@@ -204,7 +211,7 @@ fn an_eager_member_gives_up_all_before_it_joins_and_beats_meanwhile() {
 
 #[test]
 fn work_that_is_not_finished_in_its_time_is_lost() {
-    let mut case = Case::stable(Strategy::Range, settings(), &[0]);
+    let mut case = Case::stable(Assignor::Range, settings(), &[0]);
     case.beat(Err(Code::REBALANCE_IN_PROGRESS));
     assert!(case.is_quiet());
     case.told();
@@ -219,7 +226,7 @@ fn work_that_is_not_finished_in_its_time_is_lost() {
 
 #[test]
 fn a_cooperative_member_gives_up_only_what_moves_and_then_joins_again() {
-    let mut case = Case::stable(Strategy::CooperativeSticky, settings(), &[0, 1, 2]);
+    let mut case = Case::stable(Assignor::CooperativeSticky, settings(), &[0, 1, 2]);
     case.beat(Err(Code::REBALANCE_IN_PROGRESS));
     case.admit(2, "other");
     assert!(case.told().is_empty());
@@ -234,7 +241,7 @@ fn a_cooperative_member_gives_up_only_what_moves_and_then_joins_again() {
 
 #[test]
 fn who_takes_no_events_leaves_and_is_back_with_the_next() {
-    let mut case = Case::stable(Strategy::Range, settings(), &[0]);
+    let mut case = Case::stable(Assignor::Range, settings(), &[0]);
     while let Some(wake) = case.machine.wake_at().filter(|wake| *wake < case.now + 300 * SECOND) {
         case.now = wake;
         let Some(ask) = case.machine.ask(case.now) else { break };
@@ -260,13 +267,13 @@ fn who_takes_no_events_leaves_and_is_back_with_the_next() {
 #[test]
 fn a_static_member_keeps_its_place() {
     let fixed = || Settings { instance_id: Some("i".into()), ..settings() };
-    let mut case = Case::stable(Strategy::Range, fixed(), &[0]);
+    let mut case = Case::stable(Assignor::Range, fixed(), &[0]);
     case.machine.close(case.now);
     assert_eq!(case.told(), told("revoking", &[0]));
     case.machine.revoked(case.now);
     assert!(case.is_quiet() && case.machine.is_ended());
 
-    let mut case = Case::stable(Strategy::Range, fixed(), &[0]);
+    let mut case = Case::stable(Assignor::Range, fixed(), &[0]);
     case.later(300 * SECOND);
     assert!(case.is_quiet());
     assert_eq!(case.told(), ["lost [0]", "LeftBehind"]);
@@ -274,7 +281,7 @@ fn a_static_member_keeps_its_place() {
 
 #[test]
 fn close_gives_up_all_leaves_and_ends() {
-    let mut case = Case::stable(Strategy::CooperativeSticky, settings(), &[0, 1]);
+    let mut case = Case::stable(Assignor::CooperativeSticky, settings(), &[0, 1]);
     case.machine.close(case.now);
     assert_eq!(case.told(), told("revoking", &[0, 1]));
     assert!(case.is_quiet() && case.epoch() == Some(1));
@@ -285,8 +292,20 @@ fn close_gives_up_all_leaves_and_ends() {
     case.machine.failed(ask.id, case.now);
     assert!(case.machine.is_ended() && case.is_quiet() && case.machine.wake_at().is_none());
 
+    // What was asked for before is answered on its own.
+    let mut case = Case::stable(Assignor::CooperativeSticky, settings(), &[0, 1]);
+    case.beat(Err(Code::REBALANCE_IN_PROGRESS));
+    case.admit(2, "other");
+    case.assign(&[1]);
+    case.machine.close(case.now);
+    assert_eq!(case.told(), ["revoking [0]", "revoking [1]"]);
+    case.machine.revoked(case.now);
+    assert!(case.is_quiet());
+    case.machine.revoked(case.now);
+    assert!(matches!(case.ask().what, What::Leave { .. }));
+
     // In the middle of a rebalance there is nobody to commit for.
-    let mut case = Case::stable(Strategy::CooperativeSticky, settings(), &[0]);
+    let mut case = Case::stable(Assignor::CooperativeSticky, settings(), &[0]);
     case.beat(Err(Code::REBALANCE_IN_PROGRESS));
     assert!(matches!(case.ask().what, What::Join { .. }));
     case.machine.close(case.now);
@@ -297,7 +316,7 @@ fn close_gives_up_all_leaves_and_ends() {
 #[test]
 fn who_is_not_known_any_more_has_lost_all_and_joins_anew() {
     for (error, keeps_id) in [(Code::UNKNOWN_MEMBER_ID, false), (Code::ILLEGAL_GENERATION, true)] {
-        let mut case = Case::stable(Strategy::CooperativeSticky, settings(), &[0, 1]);
+        let mut case = Case::stable(Assignor::CooperativeSticky, settings(), &[0, 1]);
         case.beat(Err(error));
         assert_eq!(case.told(), ["LeftBehind", "lost [0, 1]"]);
         assert_eq!(case.epoch(), None);
@@ -310,13 +329,13 @@ fn who_is_not_known_any_more_has_lost_all_and_joins_anew() {
 #[test]
 fn a_coordinator_that_moves_or_breaks_off_is_looked_up_again_and_nothing_is_lost() {
     for error in [Code::NOT_COORDINATOR, Code::COORDINATOR_NOT_AVAILABLE] {
-        let mut case = Case::stable(Strategy::Range, settings(), &[0]);
+        let mut case = Case::stable(Assignor::Range, settings(), &[0]);
         case.beat(Err(error));
         case.find();
         assert!(case.told().is_empty() && case.epoch() == Some(1));
         case.beat(Ok(()));
     }
-    let mut case = Case::stable(Strategy::Range, settings(), &[0]);
+    let mut case = Case::stable(Assignor::Range, settings(), &[0]);
     case.later(3 * SECOND);
     let ask = case.ask();
     case.machine.failed(ask.id, case.now);
@@ -328,7 +347,7 @@ fn a_coordinator_that_moves_or_breaks_off_is_looked_up_again_and_nothing_is_lost
 
 #[test]
 fn nobody_heard_for_a_session_means_that_another_may_be_the_coordinator() {
-    let mut case = Case::stable(Strategy::Range, settings(), &[0]);
+    let mut case = Case::stable(Assignor::Range, settings(), &[0]);
     case.later(3 * SECOND);
     let heartbeat = case.ask();
     case.later(42 * SECOND);
@@ -341,21 +360,21 @@ fn nobody_heard_for_a_session_means_that_another_may_be_the_coordinator() {
 fn what_can_never_work_ends_the_member_and_what_may_is_tried_again() {
     for error in [Code::FENCED_INSTANCE_ID, Code::INCONSISTENT_GROUP_PROTOCOL, Code::INVALID_SESSION_TIMEOUT]
     {
-        let mut case = Case::new(Strategy::Range, settings());
+        let mut case = Case::new(Assignor::Range, settings());
         case.find();
         let ask = case.ask();
         case.machine.joined(ask.id, refused(error), case.now);
         assert_eq!(case.told(), ["Fatal"], "{error}");
         assert!(case.machine.is_ended() && case.is_quiet());
     }
-    let mut case = Case::stable(Strategy::Range, settings(), &[0]);
+    let mut case = Case::stable(Assignor::Range, settings(), &[0]);
     case.beat(Err(Code::FENCED_INSTANCE_ID));
     assert_eq!(case.told(), ["lost [0]", "Fatal"]);
 
     for (error, told) in
         [(Code::GROUP_AUTHORIZATION_FAILED, "Denied"), (Code::GROUP_MAX_SIZE_REACHED, "Other")]
     {
-        let mut case = Case::new(Strategy::Range, settings());
+        let mut case = Case::new(Assignor::Range, settings());
         case.find();
         for round in 0..5 {
             let ask = case.ask();
@@ -370,7 +389,7 @@ fn what_can_never_work_ends_the_member_and_what_may_is_tried_again() {
 
 #[test]
 fn a_join_that_is_refused_for_ever_does_not_run_hot() {
-    let mut case = Case::new(Strategy::Range, settings());
+    let mut case = Case::new(Assignor::Range, settings());
     case.find();
     let mut joins = 0;
     while let Some(ask) = case.machine.ask(case.now) {
@@ -385,7 +404,7 @@ fn a_join_that_is_refused_for_ever_does_not_run_hot() {
 fn an_assignment_that_makes_no_sense_is_told_and_asked_for_again() {
     let foreign = encode_assignment(&[TopicPartition::new("another", 0)]);
     for bytes in [Bytes::from_static(b"\0"), Bytes::from_static(b"\0\0\0\0\0\x07"), foreign] {
-        let mut case = Case::new(Strategy::Range, settings());
+        let mut case = Case::new(Assignor::Range, settings());
         case.find();
         case.admit(1, "other");
         let ask = case.ask();
@@ -399,7 +418,7 @@ fn an_assignment_that_makes_no_sense_is_told_and_asked_for_again() {
 
 #[test]
 fn a_leader_that_returns_leaves_the_assignment_as_it_is() {
-    let mut case = Case::new(Strategy::Range, Settings { instance_id: Some("i".into()), ..settings() });
+    let mut case = Case::new(Assignor::Range, Settings { instance_id: Some("i".into()), ..settings() });
     case.find();
     let ask = case.ask();
     let answer = JoinAnswer {
@@ -420,7 +439,7 @@ fn a_leader_that_returns_leaves_the_assignment_as_it_is() {
 fn every_error_in_every_answer_leaves_the_member_at_work_or_ended() {
     for code in (-1..140).map(Code::from).filter(|code| !code.is_ok()) {
         for step in 0..4 {
-            let mut case = Case::stable(Strategy::CooperativeSticky, settings(), &[0]);
+            let mut case = Case::stable(Assignor::CooperativeSticky, settings(), &[0]);
             match step {
                 0 => {
                     case.beat(Err(Code::NOT_COORDINATOR));
@@ -448,5 +467,46 @@ fn every_error_in_every_answer_leaves_the_member_at_work_or_ended() {
             case.later(4 * SECOND);
             assert!(is_fatal == case.is_quiet(), "{code} {step}");
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_others_send_never_stops_a_member(
+        said in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..5),
+        user_data in prop::collection::vec(any::<u8>(), 0..20),
+        assignment in prop::collection::vec(any::<u8>(), 0..20),
+        partitions in 0..5_usize,
+        strategy in 0..4_usize,
+    ) {
+        let strategy =
+            [Assignor::Range, Assignor::RoundRobin, Assignor::Sticky, Assignor::CooperativeSticky][strategy];
+        let mut case = Case::new(strategy, settings());
+        case.find();
+        let ask = case.ask();
+        let half = ConsumerSubscription {
+            topics: vec!["t".into()],
+            user_data: Some(user_data.into()),
+            ..ConsumerSubscription::default()
+        };
+        let metadata = said.into_iter().map(Bytes::from).chain([half.encode(1)]);
+        let member = |(at, metadata)| JoinedMember { id: format!("m{at}"), instance_id: None, metadata };
+        let answer = JoinAnswer {
+            generation: 1,
+            protocol: Some(strategy.name().into()),
+            leader: "m".into(),
+            members: metadata.enumerate().map(member).collect(),
+            ..refused(Code::NONE)
+        };
+        case.machine.joined(ask.id, answer, case.now);
+        let ask = case.ask();
+        case.machine.topics(ask.id, topics(partitions), case.now);
+        let ask = case.ask();
+        let What::Sync { assignments, .. } = &ask.what else { panic!("{ask:?}") };
+        let given: usize =
+            assignments.iter().filter_map(|(_, bytes)| decode_assignment(bytes)).map(|list| list.len()).sum();
+        prop_assert!(given == partitions || strategy == Assignor::CooperativeSticky);
+        case.sync(&ask, Code::NONE, assignment.into());
+        case.ask_all();
     }
 }

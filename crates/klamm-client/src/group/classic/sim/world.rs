@@ -1,6 +1,6 @@
 //! The network, the clock, the cluster and the applications of a seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ struct Node {
     machine: Classic,
     owned: BTreeSet<TopicPartition>,
     /// What it still works on, to give it up.
-    draining: BTreeSet<TopicPartition>,
+    draining: VecDeque<BTreeSet<TopicPartition>>,
     is_closing: bool,
 }
 
@@ -192,7 +192,7 @@ impl World {
     fn start(&mut self, place: Option<usize>, settings: Settings, strategies: Vec<Strategy>) {
         let random = self.dice.among(0..u64::MAX);
         let machine = Classic::new(settings.clone(), strategies.clone(), random, self.now);
-        let (owned, draining) = (BTreeSet::new(), BTreeSet::new());
+        let (owned, draining) = (BTreeSet::new(), VecDeque::new());
         let node = Some(Node { settings, strategies, machine, owned, draining, is_closing: false });
         match place {
             Some(at) => self.nodes[at] = node,
@@ -442,17 +442,10 @@ impl World {
     /// The application ends its work on what it was asked to give up.
     fn drain(&mut self, at: usize) {
         let node = self.nodes[at].as_mut().expect("there is always one");
-        if !node.draining.is_empty() {
-            let before: BTreeSet<_> = node.draining.clone();
+        if let Some(drained) = node.draining.pop_front() {
             node.machine.revoked(self.now);
-            self.listen(at);
-            let node = self.nodes[at].as_mut().expect("there is always one");
-            // Unless it was told meanwhile that they are lost.
-            if node.draining == before {
-                self.seen.revoked += node.draining.len() as u64;
-                node.owned.retain(|partition| !node.draining.contains(partition));
-                node.draining.clear();
-            }
+            self.seen.revoked += drained.len() as u64;
+            node.owned.retain(|partition| !drained.contains(partition));
         }
     }
 
@@ -478,6 +471,8 @@ impl World {
             let node = self.nodes[at].as_ref().expect("there is always one");
             let wake = node.machine.wake_at();
             assert!(wake.is_none_or(|wake| wake > self.now), "it is woken for nothing: {:?}", node.machine);
+            let member = node.machine.membership();
+            assert!(member.is_none_or(|member| !member.member_id.is_empty()), "a member without an id");
             assert!(node.machine.membership().is_some() || node.owned.is_empty(), "it owns and is no member");
             if node.machine.is_ended() {
                 assert!(node.owned.is_empty() && node.machine.membership().is_none());
@@ -524,15 +519,19 @@ impl World {
                 }
                 Told::Revoking(partitions) => {
                     let node = self.nodes[at].as_mut().expect("there is always one");
-                    for partition in partitions {
-                        assert!(node.owned.contains(&partition), "{partition} is not its own");
-                        assert!(node.draining.insert(partition), "it was asked for that already");
-                    }
+                    let asked = |partition| node.draining.iter().any(|set| set.contains(partition));
+                    assert!(!partitions.iter().any(asked), "it was asked for that already");
+                    let partitions: BTreeSet<_> = partitions.into_iter().collect();
+                    assert!(node.owned.is_superset(&partitions), "{partitions:?} are not its own");
+                    node.draining.push_back(partitions);
                 }
                 Told::Lost(partitions) => {
                     let node = self.nodes[at].as_mut().expect("there is always one");
                     let drained =
-                        partitions.iter().filter(|partition| node.draining.remove(partition)).count();
+                        |set: &BTreeSet<_>| partitions.iter().any(|partition| set.contains(partition));
+                    let before = node.draining.len();
+                    node.draining.retain(|set| !drained(set));
+                    let drained = before - node.draining.len();
                     self.seen.lost += partitions.len() as u64;
                     self.seen.overdue += u64::from(node.machine.membership().is_some() && drained > 0);
                     for partition in partitions {
