@@ -56,8 +56,7 @@ impl Classic {
             }
             let wanted = std::mem::take(wanted);
             let at = now + if is_whole(&wanted, &topics) { METADATA_MAX_AGE } else { NEWS_AFTER };
-            let backoff = self.heart.backoff.with_random(id.0);
-            self.watch = Some(Watch { topics: wanted, seen: topics, at, pending: None, backoff });
+            self.watch = Some(Watch { topics: wanted, seen: topics, at, pending: None });
             self.phase = Phase::Syncing { pending: None, strategy, assignments };
             return;
         }
@@ -65,7 +64,7 @@ impl Classic {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.pending == Some(id)) else { return };
         watch.pending = None;
         watch.at = now + if is_whole(&watch.topics, &topics) { METADATA_MAX_AGE } else { NEWS_AFTER };
-        watch.backoff.reset();
+        self.look.reset();
         if shape(&watch.seen, with_racks) != shape(&topics, with_racks) {
             self.rejoin.get_or_insert("cached metadata has changed");
         }
@@ -191,7 +190,7 @@ impl Classic {
         }
         if let Some(watch) = self.watch.as_mut().filter(|watch| watch.pending == Some(id)) {
             watch.pending = None;
-            watch.at = now + watch.backoff.next();
+            watch.at = now + self.look.next();
         }
         match &mut self.phase {
             Phase::Joining(pending) | Phase::Syncing { pending: Some(pending), .. } if *pending == id => {

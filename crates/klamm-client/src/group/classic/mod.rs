@@ -63,6 +63,8 @@ pub(crate) struct Classic {
     /// When the application was there last.
     polled: Instant,
     watch: Option<Watch>,
+    /// Between looks at the topics that had no answer.
+    look: Backoff,
     /// What `sticky` gave last; and when `cooperative-sticky` gave something.
     previous: Option<Previous>,
     cooperative_generation: Option<i32>,
@@ -143,7 +145,6 @@ struct Watch {
     seen: Topics,
     at: Instant,
     pending: Option<AskId>,
-    backoff: Backoff,
 }
 
 impl Classic {
@@ -182,6 +183,7 @@ impl Classic {
             heart: Heart { at: now, pending: None, heard: now, backoff: backoff() },
             polled: now,
             watch: None,
+            look: backoff(),
             previous: None,
             cooperative_generation: None,
             leave: None,

@@ -6,11 +6,13 @@
 //! `KLAMM_SEED=n` replays one seed.
 
 mod coordinator;
+mod seen;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use world::{Seen, World};
+use seen::Seen;
+use world::World;
 
 /// Numbers that follow from a seed.
 #[derive(Debug)]

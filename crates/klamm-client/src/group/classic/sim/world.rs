@@ -8,6 +8,7 @@ use klamm_kafka::ErrorCode as Code;
 
 use super::Dice;
 use super::coordinator::{Answer, Caller, Coordinator, fault};
+use super::seen::Seen;
 use crate::group::assign::{Strategy, Topics};
 use crate::group::classic::{Ask, Classic, What};
 use crate::group::{Settings, Subscription, Told};
@@ -16,56 +17,6 @@ use crate::{ConsumeErrorKind, TopicPartition};
 const BROKERS: u64 = 3;
 /// How long an answer may take, but for that to a join.
 const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What happened in a run, to see that the seeds reach it.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    assigned: u64,
-    revoked: u64,
-    lost: u64,
-    overdue: u64,
-    left_behind: u64,
-    fenced: u64,
-    refused: u64,
-    closed: u64,
-    crashed: u64,
-    broken: u64,
-    doubled: u64,
-    generations: u64,
-    expelled: u64,
-    skipped: u64,
-    grown: u64,
-}
-
-impl Seen {
-    pub(super) fn add(&mut self, run: &Seen) {
-        self.assigned += run.assigned;
-        self.revoked += run.revoked;
-        self.lost += run.lost;
-        self.overdue += run.overdue;
-        self.left_behind += run.left_behind;
-        self.fenced += run.fenced;
-        self.refused += run.refused;
-        self.closed += run.closed;
-        self.crashed += run.crashed;
-        self.broken += run.broken;
-        self.doubled += run.doubled;
-        self.generations += run.generations;
-        self.expelled += run.expelled;
-        self.skipped += run.skipped;
-        self.grown += run.grown;
-    }
-
-    pub(super) fn is_wide(&self) -> bool {
-        let rare =
-            [self.fenced, self.refused, self.skipped, self.overdue, self.closed, self.crashed, self.grown];
-        let common = [self.assigned, self.revoked, self.lost, self.left_behind, self.broken, self.doubled];
-        rare.iter().all(|count| *count > 200)
-            && common.iter().all(|count| *count > 5_000)
-            && self.generations > 50_000
-            && self.expelled > 5_000
-    }
-}
 
 /// A process: the machine and its application.
 #[derive(Debug)]
@@ -229,8 +180,10 @@ impl World {
         }
         let gone: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_none()).collect();
         assert!(gone.is_empty(), "who is gone is started anew");
-        let (mut quiet_from, mut skipped) = (None, 0);
-        for _ in 0..20_000 {
+        let (mut quiet_from, mut skipped, mut steps) = (None, 0, 0);
+        loop {
+            steps += 1;
+            assert!(steps < 20_000, "it never comes to rest: {:?}", self.nodes);
             if self.coordinator.skipped > skipped {
                 // A leader that came back and was told to skip the assignment takes what it sees for what was assigned, as in Java:
                 // partitions that were added while it was away wait for the next rebalance.
@@ -263,7 +216,6 @@ impl World {
             assert!(next > self.now, "the world waits for nothing: {:?}", self.coordinator);
             self.move_clock(next);
         }
-        panic!("it never comes to rest: {:?}", self.nodes);
     }
 
     fn is_at_rest(&self) -> bool {
@@ -542,7 +494,7 @@ impl World {
                     ConsumeErrorKind::Fatal => self.seen.fenced += 1,
                     ConsumeErrorKind::LeftBehind => self.seen.left_behind += 1,
                     ConsumeErrorKind::Denied | ConsumeErrorKind::Other => self.seen.refused += 1,
-                    kind => panic!("{kind:?}: {error}"),
+                    kind => unreachable!("{kind:?}: {error}"),
                 },
             }
         }
