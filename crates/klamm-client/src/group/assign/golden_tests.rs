@@ -1,7 +1,5 @@
-//! What Java's own assignors decided in the same cases, on kafka-clients 4.4.0.
-//!
-//! `java -cp kafka-clients.jar:slf4j-api.jar golden/Assignors.java < golden/assignments.txt` writes the file anew. The cases are by
-//! chance: with and without racks, static members, claims of older generations, claims of two members, and topics nobody has.
+//! What Java's own assignors decide in the same cases: `cargo xtask golden` asks them (`tests/java/Assignors.java`) and compares. The cases
+//! are by chance: with and without racks, static members, claims of older generations, claims of two members, and topics nobody has.
 
 use std::sync::Arc;
 
@@ -9,7 +7,7 @@ use ::bytes::Bytes;
 
 use super::{ConsumerSubscription, Member, Strategy, Topics};
 
-const GOLDEN: &str = include_str!("golden/assignments.txt");
+const GOLDEN: &str = include_str!("assignments.txt");
 
 fn topics(text: &str) -> Topics {
     let racks = |text: &str| -> Vec<Arc<str>> {
