@@ -8,7 +8,7 @@ use std::time::Duration;
 use klamm_admin::Admin;
 use klamm_client::{BatchPending, ClientOptions, Compression, Producer, ProducerOptions};
 use klamm_testkit::anyhow::{Context, Result, bail, ensure};
-use klamm_testkit::{Cluster, Controller, Tier, eventually, run, run_on_real};
+use klamm_testkit::{Cluster, Controller, eventually, run_on_real};
 use tokio::task::JoinSet;
 
 use crate::produce_faults::{judge, options, send};
@@ -109,26 +109,26 @@ fn tight() -> ProducerOptions {
     ProducerOptions { buffer_bytes: 64 << 10, compression, batch_bytes: 4 << 10, ..options() }
 }
 
-#[test]
-fn a_broker_that_stops_and_starts_under_load_loses_and_doubles_nothing_on_embedded() -> Result<()> {
-    run(Tier::Embedded, async |cluster: Cluster| {
-        let topic = setup::topic(&cluster, 3).await?;
-        let producer = Producer::open(&setup::options(&cluster), tight()).await?;
-        let mut load = Load::start(&producer, &topic, 3);
-        load.goes_on().await?;
-        for hard in [false, true, false, true] {
-            if hard {
-                cluster.kill(1).await?
-            } else {
-                cluster.stop(1).await?
-            }
-            cluster.start(1).await?;
-            load.goes_on().await?;
+/// On one thread: on several, a connection of a broker that was dropped may be at work yet while the next one opens its log.
+#[tokio::test]
+async fn a_broker_that_stops_and_starts_under_load_loses_and_doubles_nothing_on_embedded() -> Result<()> {
+    let cluster = Cluster::embedded().await?;
+    let topic = setup::topic(&cluster, 3).await?;
+    let producer = Producer::open(&setup::options(&cluster), tight()).await?;
+    let mut load = Load::start(&producer, &topic, 3);
+    load.goes_on().await?;
+    for hard in [false, true, false, true] {
+        if hard {
+            cluster.kill(1).await?
+        } else {
+            cluster.stop(1).await?
         }
-        let counts = load.stop().await?;
-        ensure!(producer.in_flight().bytes == 0, "memory is not free: {:?}", producer.in_flight());
-        judge(&cluster, &topic, &counts).await
-    })
+        cluster.start(1).await?;
+        load.goes_on().await?;
+    }
+    let counts = load.stop().await?;
+    ensure!(producer.in_flight().bytes == 0, "memory is not free: {:?}", producer.in_flight());
+    judge(&cluster, &topic, &counts).await
 }
 
 #[test]

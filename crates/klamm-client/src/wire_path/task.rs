@@ -144,7 +144,7 @@ impl Task {
                 Stage::Deserted if self.batches.is_empty() => return,
                 Stage::Deserted | Stage::Open => {}
             }
-            let done = match pass {
+            let mut done = match pass {
                 // Senders that never rest must not keep answers waiting.
                 Pass::Busy => {
                     tokio::task::yield_now().await;
@@ -152,14 +152,11 @@ impl Task {
                 }
                 Pass::Idle => self.next().await,
             };
-            match done {
-                Some(Ok(done)) => self.take(done).await,
+            while let Some(one) = done {
                 // Only a panic ends a call without a result, and then there may be a record that waits for it: all are closed.
-                Some(Err(_)) => return,
-                None => {}
-            }
-            while let Some(Ok(done)) = self.calls.try_join_next() {
-                self.take(done).await;
+                let Ok(one) = one else { return };
+                self.take(one).await;
+                done = self.calls.try_join_next();
             }
         }
     }
