@@ -133,6 +133,52 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     assert!(acknowledged > 0);
 }
 
+/// Its handlers end in their own time, and the next broker on the same data may be there before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_broker_writes_nothing_into_the_data_of_the_next_one() {
+    let mut random = random(seed());
+    let dir = tempfile::tempdir().unwrap();
+    let mut sequence = 0;
+    for round in 0..kills(4) * 10 {
+        let broker = Broker::start(kept_in(dir.path())).await.unwrap();
+        let mut client = Client::connect(&broker.bootstrap());
+        if round == 0 {
+            assert_eq!(client.create("t", 1, &[]), 0);
+        }
+        let stored = client.values("t", 0, 0);
+        assert!(stored.len() as i32 >= sequence, "{} of {sequence} are there", stored.len());
+        let expected: Vec<_> = (0..stored.len()).map(|index| index.to_string()).collect();
+        assert_eq!(stored, expected, "in order, once");
+
+        let (now, strike) = mpsc::channel();
+        let drop_at = sequence + random.random_range(1..100);
+        let sender = thread::spawn(move || {
+            loop {
+                let records = idempotent(1_000_000, 0, sequence, &sequence.to_string());
+                let answer = client.try_call(9, &produce_request("t", 0, records));
+                match answer.map(|answer| answer.responses[0].partition_responses[0].error_code) {
+                    Ok(0) => sequence += 1,
+                    // What it could not write any more.
+                    Ok(code) => {
+                        assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR.code());
+                        return sequence;
+                    }
+                    Err(_) => return sequence,
+                }
+                if sequence == drop_at {
+                    now.send(()).unwrap();
+                }
+            }
+        });
+        strike.recv().unwrap();
+        drop(broker);
+        // The next one opens the data while the sender may still have its answer to come.
+        let next = Broker::start(kept_in(dir.path())).await.unwrap();
+        sequence = sender.join().unwrap();
+        drop(next);
+    }
+}
+
 /// Members of two groups, one of each protocol, which never join again.
 struct Members {
     classic: JoinGroupResponse,
