@@ -52,6 +52,21 @@ impl Client {
         self.receive::<R>(version)
     }
 
+    /// Sends all before it reads the first answer. Gives those that came before the connection ended.
+    pub fn pipeline<R: Request>(&mut self, version: i16, requests: &[R]) -> io::Result<Vec<R::Response>> {
+        let first = self.correlation_id + 1;
+        for request in requests {
+            self.send(version, request)?;
+        }
+        let last = self.correlation_id;
+        let mut answers = Vec::new();
+        for id in first..=last {
+            self.correlation_id = id;
+            answers.extend(self.receive::<R>(version).ok());
+        }
+        Ok(answers)
+    }
+
     pub fn send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<()> {
         self.correlation_id += 1;
         let mut frame = BytesMut::new();

@@ -133,49 +133,68 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     assert!(acknowledged > 0);
 }
 
+/// Sends five at a time until the broker is gone, and gives the sequence behind the last acknowledged one.
+fn send_until_it_is_gone(mut client: Client, partition: i32, mut sequence: i32) -> i32 {
+    loop {
+        let requests: Vec<_> = (sequence..sequence + 5)
+            .map(|sequence| {
+                let records = idempotent(1_000_000, 0, sequence, &sequence.to_string());
+                produce_request("t", partition, records)
+            })
+            .collect();
+        let answers = client.pipeline(9, &requests).unwrap_or_default();
+        for answer in &answers {
+            match ErrorCode::from(answer.responses[0].partition_responses[0].error_code) {
+                ErrorCode::NONE => sequence += 1,
+                // What it may not write any more, and what came behind that.
+                ErrorCode::KAFKA_STORAGE_ERROR | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER => return sequence,
+                other => panic!("{other}"),
+            }
+        }
+        if answers.len() < requests.len() {
+            return sequence;
+        }
+    }
+}
+
 /// Its handlers end in their own time, and the next broker on the same data may be there before.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_dropped_broker_writes_nothing_into_the_data_of_the_next_one() {
+    const PARTITIONS: usize = 4;
     let mut random = random(seed());
     let dir = tempfile::tempdir().unwrap();
-    let mut sequence = 0;
+    let mut sequences = [0; PARTITIONS];
     for round in 0..kills(4) * 10 {
         let broker = Broker::start(kept_in(dir.path())).await.unwrap();
-        let mut client = Client::connect(&broker.bootstrap());
+        let address = broker.bootstrap();
+        let mut client = Client::connect(&address);
         if round == 0 {
-            assert_eq!(client.create("t", 1, &[]), 0);
+            assert_eq!(client.create("t", PARTITIONS as i32, &[]), 0);
         }
-        let stored = client.values("t", 0, 0);
-        assert!(stored.len() as i32 >= sequence, "{} of {sequence} are there", stored.len());
-        let expected: Vec<_> = (0..stored.len()).map(|index| index.to_string()).collect();
-        assert_eq!(stored, expected, "in order, once");
-
-        let (now, strike) = mpsc::channel();
-        let drop_at = sequence + random.random_range(1..100);
-        let sender = thread::spawn(move || {
-            loop {
-                let records = idempotent(1_000_000, 0, sequence, &sequence.to_string());
-                let answer = client.try_call(9, &produce_request("t", 0, records));
-                match answer.map(|answer| answer.responses[0].partition_responses[0].error_code) {
-                    Ok(0) => sequence += 1,
-                    // What it could not write any more.
-                    Ok(code) => {
-                        assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR.code());
-                        return sequence;
-                    }
-                    Err(_) => return sequence,
-                }
-                if sequence == drop_at {
-                    now.send(()).unwrap();
-                }
-            }
-        });
-        strike.recv().unwrap();
+        // Whatever came in before goes on at once; the look at what is there comes when it is over.
+        let senders: Vec<_> = (0..)
+            .zip(sequences)
+            .map(|(partition, sequence)| {
+                let sender = Client::connect(&address);
+                thread::spawn(move || send_until_it_is_gone(sender, partition, sequence))
+            })
+            .collect();
+        for _ in 0..random.random_range(1..40) {
+            client.producer_id();
+        }
         drop(broker);
-        // The next one opens the data while the sender may still have its answer to come.
         let next = Broker::start(kept_in(dir.path())).await.unwrap();
-        sequence = sender.join().unwrap();
-        drop(next);
+        for (sequence, sender) in sequences.iter_mut().zip(senders) {
+            *sequence = sender.join().unwrap();
+        }
+        let mut client = Client::connect(&next.bootstrap());
+        for (partition, sequence) in (0..).zip(sequences) {
+            let stored = client.values("t", partition, 0);
+            let there = stored.len() as i32;
+            assert!(there >= sequence, "round {round}: {there} of {sequence} are in partition {partition}");
+            let expected: Vec<_> = (0..there).map(|index| index.to_string()).collect();
+            assert_eq!(stored, expected, "round {round}: in order, once, in partition {partition}");
+        }
     }
 }
 
