@@ -11,7 +11,7 @@ help:
 	@echo 'make test         everything that CI runs'
 	@echo 'make test-clients every client of the matrix, on real Kafka and on the embedded broker, into docs/broker.md'
 	@echo 'make bench        producing, consuming and starting beside Java, into docs/benchmarks.md'
-	@echo 'make soak         the tests that break real Kafka, COUNT=$(COUNT) times from SEED=$(SEED)'
+	@echo 'make soak         the tests that break Kafka and the embedded broker, COUNT=$(COUNT) times from SEED=$(SEED)'
 	@echo 'make setup        install what building needs (Debian packages)'
 	@echo 'make setup-test   also what the tests need: a JDK, Maven, the jars of Kafka, Go'
 

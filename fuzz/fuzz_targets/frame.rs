@@ -2,4 +2,6 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| klamm_broker::fuzzing::frame(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    klamm_broker::fuzzing::frame(bytes).expect("a broker to send frames to");
+});

@@ -39,10 +39,12 @@ const STAGES: [Stage; 10] = [
         ci.cargo(&["fmt", "--all", "--check"])?;
         ci.rules_are_formatted()
     }),
-    ("clippy", |ci| {
-        ci.cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
-    }),
     ("tidy", |ci| tidy::run(&ci.root, tidy::Record::Compare)),
+    ("clippy", |ci| {
+        // With what only the fuzzing targets use, which are not of the workspace.
+        let fuzzing = "--features=klamm-broker/fuzzing";
+        ci.cargo(&["clippy", "--workspace", "--all-targets", fuzzing, "--locked", "--", "-D", "warnings"])
+    }),
     ("build", |ci| ci.cargo(&["test", "--workspace", "--no-run", "--locked"])),
     ("generated", |ci| java::golden(&ci.root, tidy::Record::Compare)),
     ("pure", |ci| ci.test(&["--skip", "on_embedded", "--skip", "on_real_kafka"])),
@@ -84,11 +86,14 @@ pub fn run(root: &Path, only: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests on real Kafka again and again, each time with another seed in `KLAMM_SEED`, until one fails.
+/// Breaks the embedded broker at length and runs the tests on real Kafka, again and again, each time with another seed, until one
+/// fails.
 pub fn soak(root: &Path, seed: u64, count: u64) -> Result<()> {
     for seed in seed..seed.saturating_add(count) {
         println!("== KLAMM_SEED={seed}");
         let mut ci = Ci { root: root.to_path_buf(), kafka: None, tests: Tests::default(), seed: Some(seed) };
+        ci.break_the_broker(seed)
+            .with_context(|| format!("with KLAMM_KILL_SEED={seed} KLAMM_FUZZ_SEED={seed}"))?;
         ci.on_real_kafka().with_context(|| format!("with KLAMM_SEED={seed}"))?;
     }
     Ok(())
@@ -168,6 +173,15 @@ impl Ci {
         }
         ensure!(child.wait()?.success(), "tests failed");
         Ok(())
+    }
+
+    /// What `make test` does to the embedded broker for seconds: kills in the middle of requests, and malformed input.
+    fn break_the_broker(&mut self, seed: u64) -> Result<()> {
+        let filters = ["on_embedded::kills", "malformed_input"];
+        let mut command = self.command(&["test", "-p", "klamm-broker", "--locked", "--test", "it", "--"]);
+        command.args(filters).env("KLAMM_KILL_SEED", seed.to_string()).env("KLAMM_KILLS", "60");
+        command.env("KLAMM_FUZZ_SEED", seed.to_string()).env("KLAMM_FUZZ_CASES", "40000");
+        self.run_tests(command)
     }
 
     fn on_real_kafka(&mut self) -> Result<()> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::kafka::VERSION;
 use crate::kafka::jars::{Jars, explain_missing, run};
@@ -14,6 +14,8 @@ use crate::tidy::Record;
 
 /// Where Java's answers are kept.
 const GOLDEN: &str = "crates/klamm-kafka/tests/golden";
+/// Cases for the assignors of groups, each with what Java's decide.
+const ASSIGNMENTS: &str = "crates/klamm-client/src/group/assign/assignments.txt";
 
 /// The compiled programs.
 #[derive(Debug, Clone)]
@@ -64,32 +66,38 @@ impl Programs {
     }
 }
 
-/// Asks Java for everything in `tests/golden` of klamm-kafka: compares it with what is committed, or rewrites that.
+/// Asks Java for everything in `tests/golden` of klamm-kafka, and for the assignments of groups: compares it with what is committed, or
+/// rewrites that.
 pub fn golden(root: &Path, record: Record) -> Result<()> {
     let programs = Programs::compile(root)?;
     let fresh = tempfile::tempdir()?;
     let mut command = programs.java("GoldenFiles");
     run(command.arg(fresh.path()).arg(VERSION)).map_err(|error| error.context("GoldenFiles failed"))?;
-
-    let mut differing = Vec::new();
+    let mut answers = Vec::new();
     for entry in fs::read_dir(fresh.path())? {
         let entry = entry?;
-        let committed = root.join(GOLDEN).join(entry.file_name());
-        let answer = fs::read(entry.path())?;
+        answers.push((root.join(GOLDEN).join(entry.file_name()), fs::read(entry.path())?));
+    }
+    let assignments = root.join(ASSIGNMENTS);
+    let cases = fs::File::open(&assignments).with_context(|| format!("no {ASSIGNMENTS}"))?;
+    let output = programs.java("Assignors").stdin(cases).output().context("cannot run java")?;
+    ensure!(output.status.success(), "Assignors failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    answers.push((assignments, output.stdout));
+
+    let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let mut differing = Vec::new();
+    for (committed, answer) in answers {
         if fs::read(&committed).ok().as_deref() == Some(&answer) {
             continue;
         }
         match record {
             Record::Update => fs::write(&committed, answer)?,
-            Record::Compare => differing.push(entry.file_name().to_string_lossy().into_owned()),
+            Record::Compare => differing.push(name(&committed)),
         }
     }
     if !differing.is_empty() {
         differing.sort();
-        bail!(
-            "{} in {GOLDEN} is not what Java says\nhint: UPDATE=1 cargo xtask golden",
-            differing.join(", ")
-        );
+        bail!("{} is not what Java says\nhint: UPDATE=1 cargo xtask golden", differing.join(", "));
     }
     Ok(())
 }

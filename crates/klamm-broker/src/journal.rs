@@ -98,7 +98,7 @@ impl Journal {
     /// Appends an entry. When this fails the journal is as it was.
     pub fn append<E: Serialize>(&mut self, entry: &E) -> io::Result<()> {
         let bytes = encode(entry)?;
-        self.disk.check()?;
+        let _writing = self.disk.begin()?;
         // Written at its place rather than at the end: what a failed write left there is overwritten.
         self.file.write_all_at(&bytes, self.size)?;
         if self.durability == Durability::Disk {
@@ -120,6 +120,7 @@ impl Journal {
         for entry in entries {
             bytes.extend(encode(&entry)?);
         }
+        let _writing = self.disk.begin()?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary)?;
         file.write_all_at(&bytes, 0)?;
         file.sync_data()?;

@@ -209,6 +209,8 @@ impl Drop for Broker {
         if let Some(server) = self.server.take() {
             server.abort();
         }
+        // Before the data directory is given free.
+        self.node.faults.disk().end();
     }
 }
 

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
@@ -122,7 +121,6 @@ struct Set {
     outcomes: Vec<Option<Outcome>>,
     missing: usize,
     done: oneshot::Sender<Vec<Outcome>>,
-    since: Instant,
     bytes: usize,
     _memory: OwnedSemaphorePermit,
 }
@@ -157,8 +155,7 @@ impl Outstanding {
         }
         let missing = len as usize;
         let bytes = memory.num_permits();
-        let since = Instant::now();
-        let set = Set { outcomes: vec![None; missing], missing, done, since, bytes, _memory: memory };
+        let set = Set { outcomes: vec![None; missing], missing, done, bytes, _memory: memory };
         let mut state = self.lock();
         state.records += missing;
         state.bytes += bytes;
@@ -175,25 +172,21 @@ impl Outstanding {
         (Ticket { set: slot, record: 0 }, pending)
     }
 
-    /// When the set was opened, which is before any of its records can have been sent.
-    pub(crate) fn since(&self, ticket: Ticket) -> Option<Instant> {
-        let state = self.lock();
-        state.sets.get(ticket.set as usize)?.as_ref().map(|set| set.since)
-    }
-
     /// Reports the outcome of one record. A second report for the same record changes nothing.
     pub(crate) fn resolve(&self, ticket: Ticket, outcome: Outcome) {
+        self.resolve_all([(ticket, outcome)]);
+    }
+
+    /// Reports the outcomes of many records at once.
+    pub(crate) fn resolve_all(&self, outcomes: impl IntoIterator<Item = (Ticket, Outcome)>) {
         let mut state = self.lock();
-        let Some(Some(set)) = state.sets.get_mut(ticket.set as usize) else { return };
-        let Some(slot @ None) = set.outcomes.get_mut(ticket.record as usize) else { return };
-        *slot = Some(outcome);
-        set.missing -= 1;
-        let finished = set.missing == 0;
-        state.records -= 1;
+        let mut finished = Vec::new();
+        for (ticket, outcome) in outcomes {
+            finished.extend(state.resolve(ticket, outcome));
+        }
         let all_done = state.records == 0;
-        let set = finished.then(|| state.close(ticket.set)).flatten();
         drop(state);
-        if let Some(set) = set {
+        for set in finished {
             // Nobody waits when the caller dropped the future; the memory is freed either way.
             drop(set.done.send(set.outcomes.into_iter().flatten().collect()));
         }
@@ -244,6 +237,17 @@ impl Outstanding {
 }
 
 impl State {
+    /// Gives the set if this was its last outcome.
+    fn resolve(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Set> {
+        let set = self.sets.get_mut(ticket.set as usize)?.as_mut()?;
+        let slot @ None = set.outcomes.get_mut(ticket.record as usize)? else { return None };
+        *slot = Some(outcome);
+        set.missing -= 1;
+        let finished = set.missing == 0;
+        self.records -= 1;
+        if finished { self.close(ticket.set) } else { None }
+    }
+
     fn close(&mut self, slot: u32) -> Option<Set> {
         let set = self.sets.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
@@ -256,15 +260,6 @@ impl Ticket {
     /// The ticket of the `index`-th record of the set.
     pub(crate) fn record(self, index: u32) -> Ticket {
         Ticket { record: index, ..self }
-    }
-
-    /// As one number, for a data path that carries a number per record.
-    pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.set) << 32 | u64::from(self.record)
-    }
-
-    pub(crate) fn from_bits(bits: u64) -> Ticket {
-        Ticket { set: (bits >> 32) as u32, record: (bits & u64::from(u32::MAX)) as u32 }
     }
 }
 
@@ -334,11 +329,5 @@ mod tests {
         drop(pending);
         outstanding.resolve(ticket, Ok(receipt(1)));
         assert_eq!(budget.available_permits(), 10);
-    }
-
-    #[test]
-    fn a_ticket_survives_its_trip_as_a_number() {
-        let ticket = Ticket { set: 7, record: u32::MAX };
-        assert_eq!(Ticket::from_bits(ticket.to_bits()), ticket);
     }
 }

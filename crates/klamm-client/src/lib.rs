@@ -8,7 +8,8 @@
 //! The unit that moves is the batch. Memory is bounded on both paths: a producer makes its caller wait, a consumer
 //! stops fetching a partition while too many of its bytes are held.
 //!
-//! The data path is librdkafka for now, in one private module; no type of it appears here. See `docs/client.md`.
+//! Members of groups read through librdkafka for now, in one private module; no type of it appears here. All else speaks to brokers
+//! itself. See `docs/client.md`.
 
 mod acks;
 mod backoff;
@@ -22,12 +23,12 @@ mod group;
 mod options;
 mod packed;
 mod partitioner;
-#[allow(dead_code, reason = "the machines of the wire-native producer wait for their shell")]
 mod produce;
 mod producer;
 mod random;
 mod rdkafka_backend;
 mod record;
+mod wire_path;
 
 pub use klamm_admin::ClientOptions;
 pub use klamm_wire::{ClientCertificate, Effect, Mechanism, Sasl, Security, Tls};

@@ -47,7 +47,6 @@ impl Partitioner {
     /// next time; without any, or if all are alike, every partition is as good as another.
     ///
     /// It looks at all of them, so it belongs into a timer, not into a send.
-    #[allow(dead_code, reason = "the wire-native producer, which knows its queues, waits for its shell")]
     pub(crate) fn set_load(&mut self, queues: impl IntoIterator<Item = (i32, u32)>) {
         let partitions = self.partitions;
         self.load.take(

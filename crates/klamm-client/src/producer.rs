@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::acks::Outstanding;
 use crate::partitioner::Partitioner;
-use crate::rdkafka_backend::ProducerPath;
 use crate::record::Outgoing;
+use crate::wire_path::ProducerPath;
 use crate::{
     BatchPending, ClientError, FlushError, Pending, ProduceError, ProduceErrorKind, ProducerOptions, Record,
     RecordSet,
@@ -23,8 +23,9 @@ const RECORD_OVERHEAD_BYTES: usize = 90;
 
 /// Sends records. Cheap to clone; all clones share one connection pool and one memory bound.
 ///
-/// Records of one key sent one after the other keep their order. Dropping the last clone never blocks: a thread goes
-/// on until every accepted record has its outcome, at most for the delivery timeout; [`close`](Producer::close) waits.
+/// Records of one key sent one after the other keep their order. Dropping the last clone never blocks: a task on the
+/// runtime that the producer was opened on goes on until every accepted record has its outcome, at most for the delivery
+/// timeout; [`close`](Producer::close) waits.
 #[derive(Debug, Clone)]
 pub struct Producer {
     inner: Arc<Inner>,
@@ -65,9 +66,9 @@ impl Producer {
     /// Cancelling it leaves nothing behind.
     pub async fn open(cluster: &ClientOptions, options: ProducerOptions) -> Result<Producer, ClientError> {
         options.validate()?;
-        Admin::connect(cluster).await?;
+        let admin = Admin::connect(cluster).await?;
         let outstanding = Arc::new(Outstanding::new());
-        let path = ProducerPath::start(cluster, &options, Arc::clone(&outstanding))?;
+        let path = ProducerPath::start(admin, cluster, &options, Arc::clone(&outstanding));
         let memory = Arc::new(Semaphore::new(options.buffer_bytes));
         let inner = Inner { options, memory, topics: Mutex::default(), outstanding, path };
         Ok(Producer { inner: Arc::new(inner) })
@@ -110,6 +111,7 @@ impl Producer {
     /// Cancelling it changes nothing for the records.
     pub async fn flush(&self, deadline: Duration) -> Result<(), FlushError> {
         let outstanding = &self.inner.outstanding;
+        let _hurry = self.inner.path.hurry();
         tokio::time::timeout(deadline, outstanding.idle())
             .await
             .map_err(|_| FlushError { after: deadline, outstanding: outstanding.load().records })
@@ -118,7 +120,7 @@ impl Producer {
     /// Flushes within `deadline` and closes for all clones. Records that have no outcome by then resolve as closed,
     /// with an unknown effect; the error says how many.
     ///
-    /// Cancelling it leaves the producer closed to new records and the rest to the background thread.
+    /// Cancelling it leaves the producer closed to new records and the rest to the background task.
     pub async fn close(&self, deadline: Duration) -> Result<(), FlushError> {
         self.inner.memory.close();
         let flushed = self.flush(deadline).await;
@@ -195,6 +197,11 @@ impl Inner {
         let bytes = u32::try_from(set.cost_bytes()).unwrap_or(u32::MAX);
         let topic = set.topics().first().map_or("", |topic| topic);
         let closed = |_| ProduceError::new(topic, None, ProduceErrorKind::Closed);
+        if let Ok(memory) = Arc::clone(&self.memory).try_acquire_many_owned(bytes) {
+            return Ok(memory);
+        }
+        // What lingers holds the memory that is waited for.
+        let _hurry = self.path.hurry();
         Arc::clone(&self.memory).acquire_many_owned(bytes).await.map_err(closed)
     }
 
@@ -203,6 +210,12 @@ impl Inner {
         let len = u32::try_from(set.len()).unwrap_or(u32::MAX);
         let (ticket, pending) = self.outstanding.open(len, memory);
         let mut topics = self.topics();
+        let mut inlet = self.path.inlet();
+        for load in inlet.take_loads() {
+            if let Some(topic) = topics.get_mut(&load.topic) {
+                topic.partitioner.set_load(load.queues);
+            }
+        }
         for (index, out) in (0..len).zip(set.iter()) {
             let partition = match (out.partition, topics.get_mut(out.topic)) {
                 (Some(partition), _) => partition,
@@ -210,7 +223,7 @@ impl Inner {
                 (None, None) => 0,
             };
             let ticket = ticket.record(index);
-            if let Err(kind) = self.path.enqueue(out.topic, partition, &out.record, ticket) {
+            if let Err(kind) = inlet.enqueue(out.topic, partition, &out.record, ticket) {
                 self.outstanding.resolve(ticket, Err(ProduceError::new(&**out.topic, Some(partition), kind)));
             }
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::RecordView;
 use crate::packed::Packed;
 
-/// What librdkafka and the bookkeeping of a send cost beside the bytes of a record. It keeps the number of tiny records
-/// within the memory bound.
+/// More than the bookkeeping of a send costs beside the bytes of a record. It keeps the number of tiny records within the
+/// memory bound.
 const OVERHEAD_BYTES: usize = 256;
 
 /// A record to send, borrowed from the caller.

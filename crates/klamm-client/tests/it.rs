@@ -3,6 +3,8 @@
 mod consume;
 mod faults;
 mod produce;
+mod produce_faults;
+mod produce_outages;
 mod read;
 mod setup;
 mod unreachable;

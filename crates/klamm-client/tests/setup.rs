@@ -19,10 +19,19 @@ pub fn options(cluster: &Cluster) -> ClientOptions {
 
 /// A new topic that takes writes.
 pub async fn topic(cluster: &Cluster, partitions: i32) -> Result<String> {
+    topic_with(cluster, partitions, Vec::new()).await
+}
+
+/// The same with settings of its own.
+pub async fn topic_with(
+    cluster: &Cluster,
+    partitions: i32,
+    configs: Vec<(String, String)>,
+) -> Result<String> {
     let name = unique("client");
     let admin = Admin::connect(&options(cluster)).await?;
     let replication_factor = i16::try_from(cluster.brokers().min(3))?;
-    let topic = NewTopic { name: name.clone(), partitions, replication_factor, configs: Vec::new() };
+    let topic = NewTopic { name: name.clone(), partitions, replication_factor, configs };
     admin.create_topics(&[topic], Mode::Execute).await?;
     admin.wait_until_ready(std::slice::from_ref(&name), SOON).await?;
     Ok(name)

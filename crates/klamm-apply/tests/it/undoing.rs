@@ -97,8 +97,10 @@ pub async fn a_topic_with_records_is_taken_back_only_when_that_is_allowed(cluste
     ensure!(latest.iter().map(|(_, offset)| offset).sum::<i64>() == 1, "nothing was touched: {latest:?}");
     let allowed = ApplyOptions { data_loss: DataLoss::Allow, ..KEEP };
     ensure!(undo(&admin, run, &allowed).await?.done.len() == 1);
-    ensure!(!admin.list_topics().await?.contains(&topic));
-    Ok(())
+    eventually(SETTLES, "the topic is gone", async || {
+        admin.list_topics().await.is_ok_and(|topics| !topics.contains(&topic))
+    })
+    .await
 }
 
 pub async fn what_was_changed_again_is_not_taken_back(cluster: Cluster) -> Result<()> {

@@ -138,9 +138,11 @@ fn create(
         return Ok(result.with_topic_config_error_code(error.code()));
     }
     let configs = topics.broker_settings().describe_topic(&values).into_iter().map(|described| {
+        // What the topic sets is told as it came here, and as it is read by DescribeConfigs.
+        let own = values.get(&described.name).map(String::as_str);
         CreatableTopicConfigs::default()
             .with_name(text(described.name.as_str()))
-            .with_value(described.visible_value().map(text))
+            .with_value(own.or(described.visible_value()).map(text))
             .with_read_only(described.read_only)
             .with_config_source(described.source() as i8)
     });

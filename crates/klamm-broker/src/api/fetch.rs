@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::answer::{Fetched, FetchedPartition, FetchedTopic};
 use super::rights::Right;
-use super::shape::{INT8, INT32, INT64, Shape, TEXT, UUID, plain, structs};
+use super::shape::{INT8, INT32, INT64, Shape, TEXT, UUID, plain, structs, structure};
 use super::{Call, Handler, name_or_id};
 use crate::log::{Aborted, Bounds, Isolation, LEADER_EPOCH, PartitionLog, Slice};
 
@@ -50,10 +50,21 @@ impl Handler for Fetch {
             structs(&[
                 TEXT.until(12),
                 UUID.since(13),
-                structs(&[INT32, INT32.since(9), INT64, INT32.since(12), INT64.since(5), INT32]),
+                structs(&[
+                    INT32,
+                    INT32.since(9),
+                    INT64,
+                    INT32.since(12),
+                    INT64.since(5),
+                    INT32,
+                    UUID.since(17).tagged(0),
+                    INT64.since(18).tagged(1),
+                ]),
             ]),
             structs(&[TEXT.until(12), UUID.since(13), plain(&INT32)]).since(7),
             TEXT.since(11),
+            TEXT.since(12).tagged(0),
+            structure(&[INT32, INT64]).since(15).tagged(1),
         ],
     };
 

@@ -4,6 +4,9 @@
 //! would end the process: an allocation that fails cannot be caught. So each API tells the shape of its request, and
 //! [`Shape::check`] walks the bytes first; what passes has as many elements as it says. A test generates bytes from every
 //! shape in every version and lets the decoder read them, so that the two cannot drift apart.
+//!
+//! The decoder reads a tagged field that it knows whatever size was announced for it, and goes on behind what it has read. So such a
+//! field has to be as large as its size says, or the two would stand at different bytes from there on.
 
 /// Elements that one request may have, over all its arrays: a bound on what decoding makes of small bytes.
 const MAX_ELEMENTS: usize = 1_000_000;
@@ -20,6 +23,8 @@ pub(crate) struct Shape {
 pub(crate) struct Field {
     from: i16,
     until: i16,
+    /// The field comes with the tagged ones (KIP-482), if at all.
+    tag: Option<u32>,
     kind: Kind,
 }
 
@@ -33,6 +38,8 @@ enum Kind {
     Blob,
     /// An array of structures, possibly null.
     Structs(&'static [Field]),
+    /// One structure.
+    Structure(&'static [Field]),
     /// One structure, or null.
     Nullable(&'static [Field]),
     /// An array of something simpler; its elements have no tagged fields.
@@ -53,6 +60,11 @@ pub(crate) const fn structs(fields: &'static [Field]) -> Field {
     of(Kind::Structs(fields))
 }
 
+/// A structure.
+pub(crate) const fn structure(fields: &'static [Field]) -> Field {
+    of(Kind::Structure(fields))
+}
+
 /// A structure that may be null.
 pub(crate) const fn nullable(fields: &'static [Field]) -> Field {
     of(Kind::Nullable(fields))
@@ -64,13 +76,18 @@ pub(crate) const fn plain(element: &'static Field) -> Field {
 }
 
 const fn of(kind: Kind) -> Field {
-    Field { from: 0, until: i16::MAX, kind }
+    Field { from: 0, until: i16::MAX, tag: None, kind }
 }
 
 impl Field {
     /// The field exists since this version.
     pub const fn since(self, from: i16) -> Self {
         Self { from, ..self }
+    }
+
+    /// The field comes with the tagged ones, under this tag.
+    pub const fn tagged(self, tag: u32) -> Self {
+        Self { tag: Some(tag), ..self }
     }
 
     /// The field exists up to this version.
@@ -101,10 +118,11 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn structure(&mut self, fields: &[Field]) -> Result<(), Malformed> {
         let version = self.version;
-        for field in fields.iter().filter(|field| (field.from..=field.until).contains(&version)) {
+        let in_version = |field: &&Field| (field.from..=field.until).contains(&version);
+        for field in fields.iter().filter(in_version).filter(|field| field.tag.is_none()) {
             self.value(field.kind)?;
         }
-        if self.flexible { self.tagged_fields() } else { Ok(()) }
+        if self.flexible { self.tagged_fields(fields) } else { Ok(()) }
     }
 
     fn value(&mut self, kind: Kind) -> Result<(), Malformed> {
@@ -119,6 +137,7 @@ impl Walk<'_> {
                 None => Ok(()),
             },
             Kind::Structs(fields) => self.array(|walk| walk.structure(fields)),
+            Kind::Structure(fields) => self.structure(fields),
             Kind::Nullable(fields) => match i8::from_be_bytes(self.take()?) {
                 ..0 => Ok(()),
                 0.. => self.structure(fields),
@@ -136,11 +155,19 @@ impl Walk<'_> {
         (0..count).try_for_each(|_| element(self))
     }
 
-    fn tagged_fields(&mut self) -> Result<(), Malformed> {
+    fn tagged_fields(&mut self, fields: &[Field]) -> Result<(), Malformed> {
         for _ in 0..self.varint()? {
-            self.varint()?;
-            let size = self.varint()?;
-            self.skip(size as usize)?;
+            let tag = self.varint()?;
+            let size = self.varint()? as usize;
+            let behind = self.rest.get(size..).ok_or("it is cut off")?;
+            // A version that does not have the field is refused by the decoder.
+            if let Some(field) = fields.iter().find(|field| field.tag == Some(tag)) {
+                self.value(field.kind)?;
+                if self.rest.len() != behind.len() {
+                    return Err("a tagged field has another size than it says");
+                }
+            }
+            self.rest = behind;
         }
         Ok(())
     }
@@ -198,12 +225,34 @@ pub(super) mod tests {
     }
 
     fn structure(fields: &[Field], version: i16, flexible: bool, random: &mut StdRng, out: &mut Vec<u8>) {
-        for field in fields.iter().filter(|field| (field.from..=field.until).contains(&version)) {
+        let in_version = |field: &&Field| (field.from..=field.until).contains(&version);
+        for field in fields.iter().filter(in_version).filter(|field| field.tag.is_none()) {
             value(field.kind, version, flexible, random, out);
         }
         if flexible {
-            out.push(0);
+            tagged_fields(fields, version, random, out);
         }
+    }
+
+    /// Some of the tags that any decoder could know, those of the shape among them.
+    fn tagged_fields(fields: &[Field], version: i16, random: &mut StdRng, out: &mut Vec<u8>) {
+        let mut written = vec![0];
+        for tag in 0..4_u8 {
+            let known = fields.iter().find(|field| field.tag == Some(tag.into()));
+            let absent = known.is_some_and(|field| !(field.from..=field.until).contains(&version));
+            if absent || random.random_bool(0.8) {
+                continue;
+            }
+            let mut content = Vec::new();
+            match known {
+                Some(field) => value(field.kind, version, true, random, &mut content),
+                None => content.extend((0..random.random_range(0..4)).map(|_| random.random::<u8>())),
+            }
+            written[0] += 1;
+            written.extend([tag, u8::try_from(content.len()).unwrap()]);
+            written.extend(content);
+        }
+        out.extend(written);
     }
 
     fn value(kind: Kind, version: i16, flexible: bool, random: &mut StdRng, out: &mut Vec<u8>) {
@@ -225,6 +274,7 @@ pub(super) mod tests {
                 length(4);
                 (0..count).for_each(|_| structure(fields, version, flexible, random, out));
             }
+            Kind::Structure(fields) => structure(fields, version, flexible, random, out),
             Kind::Nullable(fields) => match count {
                 0 => out.push(0xff),
                 _ => {
@@ -247,5 +297,21 @@ pub(super) mod tests {
         assert_eq!(SHAPE.check(&[0xff, 0xff, 0xff, 0xff, 0x0f], 1), Err("it has too many elements"));
         assert_eq!(SHAPE.check(&[0xff, 0xff, 0xff, 0xff, 0x7f], 1), Err("a varint is too large"));
         assert_eq!(SHAPE.check(&[0xff, 0xff, 0xff, 0xff], 0), Ok(()), "null");
+    }
+
+    #[test]
+    fn a_tagged_field_that_is_known_fills_its_size_and_another_may_hold_anything() {
+        const SHAPE: Shape = Shape { flexible: 0, fields: &[INT8, structs(&[INT8]).tagged(1)] };
+        assert_eq!(SHAPE.check(&[7, 0], 0), Ok(()));
+        assert_eq!(SHAPE.check(&[7, 2, 0, 1, 0xff, 1, 3, 2, 9, 0], 0), Ok(()));
+        assert_eq!(
+            SHAPE.check(&[7, 1, 1, 0, 2, 9, 0], 0),
+            Err("a tagged field has another size than it says")
+        );
+        assert_eq!(
+            SHAPE.check(&[7, 1, 1, 4, 2, 9, 0, 0], 0),
+            Err("a tagged field has another size than it says")
+        );
+        assert_eq!(SHAPE.check(&[7, 1, 1, 9, 2], 0), Err("it is cut off"));
     }
 }

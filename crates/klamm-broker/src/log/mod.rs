@@ -205,6 +205,7 @@ impl PartitionLog {
             TimestampType::LogAppendTime => Some(now_ms),
         };
         let max_timestamp_ms = append_time.unwrap_or(batch.max_timestamp_ms());
+        let _writing = settings.disk.begin()?;
         let segment = state.segment_for(&self.dir, size, base_offset, max_timestamp_ms, settings)?;
         let stamped = stamp(records, base_offset, append_time)?;
         segment.append(&stamped, settings.index_interval_bytes)?;
@@ -234,6 +235,7 @@ impl PartitionLog {
         state.producers.check_marker(marker, version)?;
         let offset = state.log_end();
         let stamped = stamp(&records, offset, None)?;
+        let _writing = settings.disk.begin()?;
         let segment = state.segment_for(&self.dir, stamped.len() as u64, offset, now_ms, settings)?;
         segment.append(&stamped, settings.index_interval_bytes)?;
         state.producers.ended(marker, offset, now_ms, now_ms);
@@ -489,7 +491,6 @@ impl State {
         timestamp_ms: i64,
         settings: &LogSettings,
     ) -> io::Result<&mut Segment> {
-        settings.disk.check()?;
         let fits = self.segments.last().is_some_and(|s| s.takes(size, base_offset, timestamp_ms, settings));
         if !fits {
             self.roll(dir)?;

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use klamm_broker::{Broker, BrokerConfig};
+use klamm_broker::{Broker, BrokerConfig, Clock};
 use klamm_wire::batch::{BatchBuilder, Compression, ProducerStamp, batches};
 use klamm_wire::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -49,6 +50,21 @@ impl Client {
     pub fn try_call<R: Request>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
         self.send(version, request)?;
         self.receive::<R>(version)
+    }
+
+    /// Sends all before it reads the first answer. Gives those that came before the connection ended.
+    pub fn pipeline<R: Request>(&mut self, version: i16, requests: &[R]) -> io::Result<Vec<R::Response>> {
+        let first = self.correlation_id + 1;
+        for request in requests {
+            self.send(version, request)?;
+        }
+        let last = self.correlation_id;
+        let mut answers = Vec::new();
+        for id in first..=last {
+            self.correlation_id = id;
+            answers.extend(self.receive::<R>(version).ok());
+        }
+        Ok(answers)
     }
 
     pub fn send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<()> {
@@ -174,6 +190,44 @@ impl Client {
             }
         }
     }
+
+    /// What a read_committed reader sees, as a client puts it together.
+    pub fn committed_values(&mut self, name: &str, partition: i32) -> Vec<String> {
+        let (mut values, mut next) = (Vec::new(), 0);
+        loop {
+            let request = fetch_request(name, partition, next, Duration::ZERO).with_isolation_level(1);
+            let data = self.call(12, &request).responses.remove(0).partitions.remove(0);
+            assert_eq!(data.error_code, 0);
+            let records = data.records.unwrap_or_default();
+            if records.is_empty() {
+                assert_eq!(next, data.last_stable_offset);
+                return values;
+            }
+            let mut aborted = data.aborted_transactions.unwrap();
+            let mut skipping = Vec::new();
+            for batch in batches(&records) {
+                let batch = batch.unwrap();
+                next = batch.next_offset();
+                let id = batch.producer().map_or(-1, |stamp| stamp.id);
+                aborted.retain(|aborted| {
+                    let begins = aborted.first_offset <= batch.last_offset();
+                    skipping.extend(begins.then_some(aborted.producer_id.0));
+                    !begins
+                });
+                if batch.is_control() {
+                    skipping.retain(|skipped| *skipped != id);
+                    continue;
+                }
+                if batch.is_transactional() && skipping.contains(&id) {
+                    continue;
+                }
+                let mut scratch = Vec::new();
+                for record in batch.records(&mut scratch, 1 << 20).unwrap() {
+                    values.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
+                }
+            }
+        }
+    }
 }
 
 pub fn text(text: &str) -> StrBytes {
@@ -221,6 +275,20 @@ pub fn idempotent(id: i64, epoch: i16, base_sequence: i32, value: &str) -> Bytes
     builder.finish().unwrap().into()
 }
 
+/// The defaults, and data that stays in `dir`.
+pub fn kept_in(dir: &Path) -> BrokerConfig {
+    let mut config = BrokerConfig::default();
+    config.data_dir = Some(dir.to_owned());
+    config
+}
+
+/// The same with a clock that the test holds.
+pub fn kept_and_held(dir: &Path, clock: &Clock) -> BrokerConfig {
+    let mut config = kept_in(dir);
+    config.clock = clock.clone();
+    config
+}
+
 pub async fn start() -> Broker {
     Broker::start(BrokerConfig::default()).await.unwrap()
 }
@@ -232,4 +300,9 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what} did not happen");
         std::thread::yield_now();
     }
+}
+
+/// A number from the environment: a seed, or how long to go on.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }

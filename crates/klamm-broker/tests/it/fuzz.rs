@@ -18,10 +18,6 @@ use crate::client::*;
 /// Connections that are open at once.
 const OPEN: usize = 32;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_input_harms_nobody() {
     let seed = number("KLAMM_FUZZ_SEED").unwrap_or_else(rand::random);

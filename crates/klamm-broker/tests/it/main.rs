@@ -3,6 +3,7 @@
 mod client;
 mod docs;
 mod fuzz;
+mod producer;
 
 /// Named so that the stages of the build can tell these tests from those that need a real Kafka.
 mod on_embedded {
@@ -12,6 +13,7 @@ mod on_embedded {
     mod consumer_groups;
     mod faults;
     mod groups;
+    mod kills;
     mod produce_and_fetch;
     mod restart;
     mod security;

@@ -13,6 +13,7 @@ scenarios!(
     a_run_is_listed_shown_and_taken_back
 );
 
+/// How long what is done may take to be seen.
 const GROWS: std::time::Duration = std::time::Duration::from_secs(60);
 /// Topics of the spec: each is one change. Where the brokers keep quotas, a quota is one more.
 const TOPICS: usize = 6;
@@ -55,12 +56,19 @@ async fn a_run_is_listed_shown_and_taken_back(cluster: Cluster) -> Result<()> {
     ensure!(dry.code == Some(1) && dry.stdout.contains("would change 6 things"), "{dry:?}");
     let undone = klamm(&place, &cluster, &[&undo[..], &["--yes"]].concat()).await?;
     ensure!(undone.code == Some(0), "{undone:?}");
-    let left = admin.list_topics().await?;
-    ensure!(topics.iter().all(|topic| !left.contains(topic)), "{left:?}");
+    are_gone(&admin, &topics).await?;
     let again = klamm(&place, &cluster, &[&undo[..], &["--yes"]].concat()).await?;
     ensure!(again.code == Some(0) && again.stdout.contains("nothing is left to take back"), "{again:?}");
     klamm(&place, &cluster, &["apply", "--undo", "999999999"]).await?.failed_with(&["no run 999999999"])?;
     klamm(&place, &cluster, &["journal", "999999999"]).await?.failed_with(&["no run 999999999"])
+}
+
+/// The controller has deleted them; the broker that is asked may learn so a moment later.
+async fn are_gone(admin: &Admin, topics: &[String]) -> Result<()> {
+    eventually(GROWS, "the topics to be gone", async || {
+        admin.list_topics().await.is_ok_and(|left| topics.iter().all(|topic| !left.contains(topic)))
+    })
+    .await
 }
 
 /// Kills the process once the journal has grown by 1, 2, 3, … records, which is after each of its steps and before the
@@ -97,8 +105,7 @@ async fn an_apply_that_is_killed_at_any_step_converges_and_is_taken_back(cluster
         take_all_back(&place, &cluster, &topics)
             .await
             .with_context(|| format!("killed after {grown} records"))?;
-        let left = admin.list_topics().await?;
-        ensure!(topics.iter().all(|topic| !left.contains(topic)), "killed after {grown} records: {left:?}");
+        are_gone(&admin, &topics).await.with_context(|| format!("killed after {grown} records"))?;
     }
     Ok(())
 }

@@ -11,6 +11,8 @@
 //! [`Told::Lost`] names it. A machine that waits for `revoked` longer than the budget goes on without it and says `Lost`.
 //! [`Membership`] is what commits name; there is none when this member does not belong to the group, and then nothing may be committed.
 
+pub(crate) mod assign;
+pub(crate) mod classic;
 pub(crate) mod commits;
 pub(crate) mod protocol848;
 

@@ -126,7 +126,13 @@ impl Accumulator {
         }
     }
 
-    /// Seals everything: a flush, or somebody waits for memory.
+    /// Somebody waits for memory or for outcomes: no batch lingers. Those whose partition is fed still grow until it is not: sealed, they
+    /// would only wait in line, and many small ones for longer than a few large ones.
+    pub(crate) fn hurry(&mut self, now: Instant, appetite: impl Fn(Slot) -> Appetite) {
+        self.seal_due(now + self.linger, appetite);
+    }
+
+    /// Seals everything.
     pub(crate) fn seal_all(&mut self) {
         while let Some((_, slot)) = self.due.pop_first() {
             self.seal(slot);

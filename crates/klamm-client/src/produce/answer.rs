@@ -21,6 +21,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// An answer with nothing but a code.
+    #[allow(dead_code, reason = "acks=0 has no name in the contract yet")]
     pub(crate) fn code(code: Code) -> Answer {
         Answer { code, base_offset: -1, append_time_ms: None, message: None, refused: Vec::new() }
     }
@@ -98,7 +99,7 @@ pub(super) fn is_routing(code: Code) -> bool {
 }
 
 /// The error of a batch that the broker will never take. With `in_doubt` an earlier attempt may be in the log.
-pub(super) fn refusal(code: Code, message: Option<&str>, in_doubt: bool) -> Kind {
+pub(crate) fn refusal(code: Code, message: Option<&str>, in_doubt: bool) -> Kind {
     let text = message.unwrap_or(code.meaning());
     if verdict(code) == Verdict::Fenced {
         return Kind::Fenced { message: text.to_owned() };

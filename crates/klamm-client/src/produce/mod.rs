@@ -8,7 +8,7 @@
 //!    is. A batch that is full is sealed. One that has waited for `linger.ms` ([`seal_due`](Accumulator::seal_due)) is sealed when its
 //!    partition has no other waiting, and that of an idle partition at once: the shell offers it after an append
 //!    ([`offer`](Accumulator::offer) with [`Producer::appetite`]) and for each of [`Producer::hungry`]. While somebody waits for memory
-//!    nothing lingers ([`seal_all`](Accumulator::seal_all)). Sealed batches come out of [`take_sealed`](Accumulator::take_sealed).
+//!    or for outcomes nothing lingers ([`hurry`](Accumulator::hurry)). Sealed batches come out of [`take_sealed`](Accumulator::take_sealed).
 //! 2. [`Raw::encode`](open::Raw::encode) compresses: at once if it is small, else on a thread for blocking work. The batch joins its
 //!    partition before that ([`Producer::sealed`]), so that order does not depend on when it ends ([`Producer::compressed`]).
 //! 3. [`Producer`]: the shell calls [`ask`](Producer::ask) until it gives nothing, does what each [`Ask`] says, and brings back what
@@ -42,13 +42,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-#[allow(unused_imports, reason = "until the shell uses them")]
 pub(crate) use {
-    accumulate::{Accumulator, Appetite},
-    answer::{Answer, Failure},
+    accumulate::Accumulator,
+    answer::{Answer, Failure, refusal},
     ask::{Ask, Part, Request, RequestId},
     ids::Identity,
-    open::{BatchId, Place, Pool},
+    open::{BatchId, Place, Raw},
     producer::Producer,
 };
 
@@ -99,7 +98,7 @@ pub(crate) struct Outcome {
     pub(crate) records: Range<u32>,
     /// The error says by its effect whether the records may be in the log.
     pub(crate) result: Result<Stored, ProduceErrorKind>,
-    /// The batch's memory, for [`Pool::reclaim`].
+    /// The batch's memory, for [`Pool::reclaim`](open::Pool::reclaim).
     pub(crate) bytes: Option<Bytes>,
 }
 

@@ -340,6 +340,28 @@ fn memory_of_batches_that_have_their_outcome_is_used_again() {
     }
 }
 
+/// A flush seals what would linger, and lets a batch grow that would only wait behind another.
+#[test]
+fn who_is_in_a_hurry_waits_for_no_linger_and_still_gets_full_batches() {
+    let mut accumulator = Accumulator::new(Compression::None, 16_384, 1 << 20, ms(1_000), 1 << 20);
+    let mut packed = Packed::default();
+    packed.push(0, None, None, Some(b"v"));
+    let (view, now) = (packed.get(0).unwrap(), Instant::now());
+    for slot in [Slot(0), Slot(1)] {
+        accumulator.append(slot, &view, 7, now).unwrap();
+    }
+    let appetite =
+        |slot| if slot == Slot(0) { accumulate::Appetite::Fed } else { accumulate::Appetite::Hungry };
+    accumulator.seal_due(now, appetite);
+    assert!(accumulator.take_sealed().is_none(), "it lingers");
+    accumulator.hurry(now, appetite);
+    assert_eq!(accumulator.take_sealed().map(|(slot, _)| slot), Some(Slot(1)));
+    accumulator.append(Slot(0), &view, 7, now).unwrap();
+    accumulator.offer(Slot(0), accumulate::Appetite::Hungry);
+    let (slot, raw) = accumulator.take_sealed().unwrap();
+    assert_eq!((slot, raw.records()), (Slot(0), 2), "it grew until its partition wanted it");
+}
+
 type Fields = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
 proptest! {

@@ -4,44 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use klamm_admin::ClientOptions;
-use klamm_contract::Acks;
 use klamm_wire::Security;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::{Assignor, ConsumerOptions, GroupProtocol, Isolation, OffsetReset, ProducerOptions};
+use crate::{Assignor, ConsumerOptions, GroupProtocol, Isolation, OffsetReset};
 
 /// Longest pause between two attempts to reach a broker; librdkafka's own is 10 s, which a restart would wait for.
 const RECONNECT_MAX_MS: u64 = 1_000;
-
-/// The producer's configuration.
-pub(super) fn producer(cluster: &ClientOptions, options: &ProducerOptions) -> ClientConfig {
-    let mut config = common(cluster);
-    let acks = match options.acks {
-        Acks::All => "all",
-        Acks::Leader => "1",
-    };
-    config
-        .set("acks", acks)
-        .set("enable.idempotence", options.idempotence.to_string())
-        .set("max.in.flight.requests.per.connection", options.max_in_flight.to_string())
-        .set("delivery.timeout.ms", millis(options.delivery_timeout))
-        .set("request.timeout.ms", millis(options.request_timeout))
-        .set("linger.ms", millis(options.linger))
-        .set("batch.size", batch_bytes(options).to_string())
-        .set("batch.num.messages", "1000000")
-        .set("compression.type", options.compression.name())
-        .set("message.max.bytes", options.max_request_bytes.to_string())
-        // Our own bound comes first; these only must not be lower.
-        .set("queue.buffering.max.messages", "0")
-        .set("queue.buffering.max.kbytes", (options.buffer_bytes / 512 + 1).to_string())
-        // The partition is always chosen by us; should that ever fail, Java's choice is the right one.
-        .set("partitioner", "murmur2_random")
-        // The only way to learn what brokers answered while a send was retried: see `answers`.
-        .set("debug", "msg")
-        .set_log_level(RDKafkaLogLevel::Debug);
-    config
-}
 
 /// The consumer's configuration.
 pub(super) fn consumer(cluster: &ClientOptions, options: &ConsumerOptions) -> ClientConfig {
@@ -94,13 +64,6 @@ pub(super) fn consumer(cluster: &ClientOptions, options: &ConsumerOptions) -> Cl
         config.set("client.rack", rack);
     }
     config
-}
-
-/// librdkafka keeps about one idempotent request in flight per partition (trap 2), so that small batches starve it: what
-/// Java spreads over five requests has to go into one here.
-fn batch_bytes(options: &ProducerOptions) -> usize {
-    const LEAST: usize = 512 << 10;
-    options.batch_bytes.max(LEAST).min(options.max_request_bytes)
 }
 
 fn common(cluster: &ClientOptions) -> ClientConfig {
@@ -159,7 +122,6 @@ mod tests {
     #[test]
     fn librdkafka_accepts_what_the_defaults_come_to() {
         let cluster = ClientOptions::new(["127.0.0.1:1"]);
-        producer(&cluster, &ProducerOptions::default()).create_native_config().unwrap();
         let mut options = ConsumerOptions::new("g", ["t"]);
         consumer(&cluster, &options).create_native_config().unwrap();
         options.protocol = GroupProtocol::Consumer;

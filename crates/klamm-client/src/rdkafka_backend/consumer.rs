@@ -24,7 +24,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{config, errors, producer};
+use super::{config, errors};
 use crate::consumer::{Event, FetchedBatch, Position, Records, Revoking, TopicPartition};
 use crate::packed::Packed;
 use crate::{
@@ -85,7 +85,7 @@ impl ConsumerPath {
             reason: Mutex::default(),
         };
         let mut consumer: BaseConsumer<Context> =
-            config::consumer(cluster, options).create_with_context(context).map_err(producer::start_error)?;
+            config::consumer(cluster, options).create_with_context(context).map_err(not_created)?;
         let signal = Arc::clone(&shared);
         consumer.set_nonempty_callback(move || signal.wake());
         let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
@@ -551,4 +551,11 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<thread::Join
 /// No code panics while it holds one of these locks, so what they guard is whole even if a thread died elsewhere.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn not_created(error: KafkaError) -> ClientError {
+    match error {
+        KafkaError::ClientConfig(_, problem, name, value) => ClientError::setting(name, value, problem),
+        other => ClientError::new(ClientErrorKind::Start { message: other.to_string() }),
+    }
 }

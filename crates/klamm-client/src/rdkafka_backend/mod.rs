@@ -1,20 +1,13 @@
-//! The data path for now: librdkafka through `rdkafka`. Nothing outside this module knows of it.
+//! The consumer of groups for now: librdkafka through `rdkafka`. Nothing outside this module knows of it.
 //!
-//! What it promises to the rest of the crate is what the wire-native path will promise too:
-//!
-//! * [`ProducerPath`]: `enqueue` never blocks, and each enqueued record is reported once to `Outstanding`, at the latest
-//!   after the delivery timeout.
-//! * [`ConsumerPath`]: events in order over one channel; batches hold memory credit until they are dropped; a revoke waits
-//!   for the application within its budget.
+//! What [`ConsumerPath`] promises to the rest of the crate is what the wire-native path will promise too: events in order over one
+//! channel; batches hold memory credit until they are dropped; a revoke waits for the application within its budget.
 //!
 //! librdkafka is polled on threads of its own and never from an async task. The traps that this module works around
 //! are in `docs/client.md`.
 
-mod answers;
 mod config;
 mod consumer;
 mod errors;
-mod producer;
 
 pub(crate) use consumer::{Commit, ConsumerPath, Credit, RevokeReply};
-pub(crate) use producer::ProducerPath;

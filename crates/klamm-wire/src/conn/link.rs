@@ -53,12 +53,26 @@ impl Link {
         version: i16,
         timeout: Duration,
     ) -> Result<R::Response, WireError> {
-        let answer = self.exchange(request, version, timeout).await?;
-        let header = R::Response::header_version(version);
-        decode(answer, header, version).map_err(|message| {
-            let kind =
-                WireErrorKind::Codec { api: Api(R::KEY), message: format!("version {version}: {message}") };
-            WireError::new(self.address(), kind).after_sending()
+        self.begin(request, version, timeout).await?.await
+    }
+
+    /// Hands one request in `version` over. What it gives resolves to the answer and keeps no handle on the connection.
+    pub(super) async fn begin<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        timeout: Duration,
+    ) -> Result<impl Future<Output = Result<R::Response, WireError>> + Send + use<R>, WireError> {
+        let answer = self.submit(request, version, timeout).await?;
+        let (address, end) = (Arc::clone(&self.address), Arc::clone(&self.end));
+        Ok(async move {
+            let frame = receive(answer, &address, &end).await?;
+            let header = R::Response::header_version(version);
+            decode(frame, header, version).map_err(|message| {
+                let api = Api(R::KEY);
+                let kind = WireErrorKind::Codec { api, message: format!("version {version}: {message}") };
+                WireError::new(&*address, kind).after_sending()
+            })
         })
     }
 
@@ -69,6 +83,17 @@ impl Link {
         version: i16,
         timeout: Duration,
     ) -> Result<Bytes, WireError> {
+        let answer = self.submit(request, version, timeout).await?;
+        receive(answer, &self.address, &self.end).await
+    }
+
+    /// Waits for a place and hands the request to the task.
+    async fn submit<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        timeout: Duration,
+    ) -> Result<oneshot::Receiver<Result<Bytes, WireError>>, WireError> {
         let api = Api(R::KEY);
         let frame = encode(request, version, &self.client_id)
             .map_err(|message| self.failed(WireErrorKind::Codec { api, message }))?;
@@ -82,13 +107,11 @@ impl Link {
         let (reply, answer) = oneshot::channel();
         let outgoing = Outgoing { api, frame, deadline, timeout, reply, place };
         self.requests.send(outgoing).await.map_err(|_| self.ended())?;
-        // The task answers each request that it took; only its abortion drops one.
-        answer.await.unwrap_or_else(|_| Err(self.ended().after_sending()))
+        Ok(answer)
     }
 
     fn ended(&self) -> WireError {
-        let reason = || WireErrorKind::Closed { reason: "it was ended on this side".to_owned() };
-        self.end.get().cloned().unwrap_or_else(|| self.failed(reason()))
+        ended(&self.address, &self.end)
     }
 
     pub(super) fn failed(&self, kind: WireErrorKind) -> WireError {
@@ -103,6 +126,21 @@ impl Drop for Link {
     }
 }
 
+/// The task answers each request that it took; only its abortion drops one.
+async fn receive(
+    answer: oneshot::Receiver<Result<Bytes, WireError>>,
+    address: &Arc<str>,
+    end: &OnceLock<WireError>,
+) -> Result<Bytes, WireError> {
+    answer.await.unwrap_or_else(|_| Err(ended(address, end).after_sending()))
+}
+
+/// Why the connection has ended.
+fn ended(address: &Arc<str>, end: &OnceLock<WireError>) -> WireError {
+    let reason = || WireErrorKind::Closed { reason: "it was ended on this side".to_owned() };
+    end.get().cloned().unwrap_or_else(|| WireError::new(&**address, reason()))
+}
+
 /// Where the correlation id is in a frame: after size, API key and version. The task fills it in.
 pub(super) const CORRELATION_AT: usize = 8;
 
@@ -112,9 +150,12 @@ fn encode<R: Request>(request: &R, version: i16, client_id: &StrBytes) -> Result
         .with_request_api_key(R::KEY)
         .with_request_api_version(version)
         .with_client_id(Some(client_id.clone()));
-    let mut frame = BytesMut::new();
+    let header_version = R::header_version(version);
+    // Records may be most of it: growing would copy them again and again.
+    let size = request.compute_size(version).unwrap_or(0) + header.compute_size(header_version).unwrap_or(0);
+    let mut frame = BytesMut::with_capacity(4 + size);
     frame.put_u32(0);
-    header.encode(&mut frame, R::header_version(version)).map_err(|error| error.to_string())?;
+    header.encode(&mut frame, header_version).map_err(|error| error.to_string())?;
     request.encode(&mut frame, version).map_err(|error| format!("version {version}: {error}"))?;
     let size = i32::try_from(frame.len() - 4).map_err(|_| "a request over 2 GiB".to_owned())?;
     frame[..4].copy_from_slice(&size.to_be_bytes());

@@ -146,6 +146,21 @@ impl Connection {
         self.shared.link.call(request, version, timeout).await
     }
 
+    /// Hands `request` over and gives the future of its answer: requests leave in the order of these calls. Waits only for a place
+    /// among [`ConnectOptions::max_in_flight`].
+    ///
+    /// The future keeps no handle: when the last one is dropped it resolves to an error. Dropping it is as dropping a
+    /// [`call`](Self::call).
+    pub async fn begin<R: Request>(
+        &self,
+        request: &R,
+        options: CallOptions,
+    ) -> Result<impl Future<Output = Result<R::Response, WireError>> + Send + use<R>, WireError> {
+        let version = self.version_of::<R>(options.max_version)?;
+        let timeout = options.timeout.unwrap_or(self.shared.request_timeout);
+        self.shared.link.begin(request, version, timeout).await
+    }
+
     /// The version that a call of `R` would speak, for requests whose shape depends on it.
     pub fn version_of<R: Request>(&self, max_version: Option<i16>) -> Result<i16, WireError> {
         self.shared.ranges.choose::<R>(max_version).map_err(|kind| WireError::new(self.address(), kind))

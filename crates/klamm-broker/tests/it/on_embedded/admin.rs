@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use klamm_broker::{Broker, BrokerConfig};
+use klamm_broker::Broker;
 use klamm_kafka::ErrorCode;
 use klamm_wire::protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
@@ -65,9 +65,7 @@ async fn a_leader_epoch_ends_at_the_log_end_and_a_later_one_is_not_known() {
 #[tokio::test(flavor = "multi_thread")]
 async fn log_dirs_tell_the_bytes_of_each_partition_and_of_the_disk() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = BrokerConfig::default();
-    config.data_dir = Some(dir.path().to_owned());
-    let broker = Broker::start(config).await.unwrap();
+    let broker = Broker::start(kept_in(dir.path())).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 2, &[]);
     let stored = batch(&["hello"]);
@@ -300,9 +298,7 @@ async fn a_topic_is_deleted_by_name_or_by_id_but_said_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_partitions_are_created_in_seconds_and_have_no_folders() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = BrokerConfig::default();
-    config.data_dir = Some(dir.path().to_owned());
-    let broker = Broker::start(config).await.unwrap();
+    let broker = Broker::start(kept_in(dir.path())).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     let before = std::time::Instant::now();
     assert_eq!(client.create("large", 10_000, &[]), OK);

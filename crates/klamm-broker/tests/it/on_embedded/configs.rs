@@ -142,3 +142,15 @@ async fn a_change_is_made_whole_or_only_checked_or_refused_in_kafkas_words() {
     let why = "Each resource must appear at most once.".to_owned();
     assert_eq!(alter(&mut client, twice, false), vec![(invalid, why); 2]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_comes_back_from_its_topics_creation_as_it_was_sent_and_is_described_as_it_is_read() {
+    let broker = start().await;
+    let mut client = Client::connect(&broker.bootstrap());
+    let answer = client.create_response("t", 1, 1, &[("cleanup.policy", "delete, delete")]);
+    let configs = answer.topics[0].configs.as_ref().unwrap();
+    let told = configs.iter().find(|config| &*config.name == "cleanup.policy").unwrap();
+    assert_eq!(told.value.as_deref(), Some("delete, delete"));
+    let described = find(&describe(&mut client, TOPIC, "t"), "cleanup.policy");
+    assert_eq!(described.value.as_deref(), Some("delete"));
+}

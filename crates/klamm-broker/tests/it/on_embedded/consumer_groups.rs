@@ -40,7 +40,7 @@ fn group() -> GroupId {
 /// Partitions by topic id, as answers tell them.
 type Parts = BTreeMap<String, Vec<i32>>;
 
-fn joining(member: &str, topics: &[&str]) -> ConsumerGroupHeartbeatRequest {
+pub fn joining(member: &str, topics: &[&str]) -> ConsumerGroupHeartbeatRequest {
     ConsumerGroupHeartbeatRequest::default()
         .with_group_id(group())
         .with_member_id(text(member))
@@ -61,7 +61,7 @@ fn staying(member: &str, epoch: i32) -> ConsumerGroupHeartbeatRequest {
 }
 
 /// A heartbeat that repeats what the last answer told to have.
-fn owning(member: &str, last: &ConsumerGroupHeartbeatResponse) -> ConsumerGroupHeartbeatRequest {
+pub fn owning(member: &str, last: &ConsumerGroupHeartbeatResponse) -> ConsumerGroupHeartbeatRequest {
     let told = last.assignment.clone().unwrap_or_default().topic_partitions;
     let owned = told
         .into_iter()
@@ -69,12 +69,12 @@ fn owning(member: &str, last: &ConsumerGroupHeartbeatResponse) -> ConsumerGroupH
     staying(member, last.member_epoch).with_topic_partitions(Some(owned.collect()))
 }
 
-fn beat(client: &mut Client, request: &ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
+pub fn beat(client: &mut Client, request: &ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
     client.call(1, request)
 }
 
 /// Numbers of partitions told, without topics.
-fn partitions(answer: &ConsumerGroupHeartbeatResponse) -> Option<Vec<i32>> {
+pub fn partitions(answer: &ConsumerGroupHeartbeatResponse) -> Option<Vec<i32>> {
     let assignment = answer.assignment.as_ref()?;
     let mut all: Vec<_> =
         assignment.topic_partitions.iter().flat_map(|one| one.partitions.iter().copied()).collect();
@@ -379,12 +379,7 @@ async fn a_group_obeys_its_own_settings() {
 async fn epochs_members_and_assignments_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::held(NOW);
-    let config = || {
-        let mut config = BrokerConfig::default();
-        config.data_dir = Some(dir.path().to_owned());
-        config.clock = clock.clone();
-        config
-    };
+    let config = || kept_and_held(dir.path(), &clock);
     let broker = Broker::start(config()).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 4, &[]);

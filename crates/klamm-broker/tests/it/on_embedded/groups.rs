@@ -28,12 +28,16 @@ fn group() -> GroupId {
 }
 
 fn join(client: &mut Client, member_id: &str) -> JoinGroupResponse {
+    join_for(client, member_id, 10_000)
+}
+
+fn join_for(client: &mut Client, member_id: &str, session_timeout_ms: i32) -> JoinGroupResponse {
     let protocol = JoinGroupRequestProtocol::default()
         .with_name(text("range"))
         .with_metadata(Bytes::from_static(b"subscription"));
     let request = JoinGroupRequest::default()
         .with_group_id(group())
-        .with_session_timeout_ms(10_000)
+        .with_session_timeout_ms(session_timeout_ms)
         .with_rebalance_timeout_ms(30_000)
         .with_member_id(text(member_id))
         .with_protocol_type(text("consumer"))
@@ -43,12 +47,16 @@ fn join(client: &mut Client, member_id: &str) -> JoinGroupResponse {
 
 /// Joins as a new member: the first answer only hands out the id.
 fn join_anew(client: &mut Client) -> JoinGroupResponse {
-    let answer = join(client, "");
-    assert_eq!(answer.error_code, ErrorCode::MEMBER_ID_REQUIRED.code());
-    join(client, &answer.member_id)
+    join_anew_for(client, 10_000)
 }
 
-fn sync(
+pub fn join_anew_for(client: &mut Client, session_timeout_ms: i32) -> JoinGroupResponse {
+    let answer = join(client, "");
+    assert_eq!(answer.error_code, ErrorCode::MEMBER_ID_REQUIRED.code());
+    join_for(client, &answer.member_id, session_timeout_ms)
+}
+
+pub fn sync(
     client: &mut Client,
     joined: &JoinGroupResponse,
     assignments: &[(&str, &'static str)],
@@ -69,7 +77,7 @@ fn sync(
     (answer.error_code, answer.assignment)
 }
 
-fn heartbeat(client: &mut Client, joined: &JoinGroupResponse) -> i16 {
+pub fn heartbeat(client: &mut Client, joined: &JoinGroupResponse) -> i16 {
     let request = HeartbeatRequest::default()
         .with_group_id(group())
         .with_generation_id(joined.generation_id)
@@ -208,12 +216,7 @@ async fn groups_are_found_listed_described_and_deleted() {
 async fn a_stable_group_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::held(NOW);
-    let config = || {
-        let mut config = BrokerConfig::default();
-        config.data_dir = Some(dir.path().to_owned());
-        config.clock = clock.clone();
-        config
-    };
+    let config = || kept_and_held(dir.path(), &clock);
     let broker = Broker::start(config()).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     let joined = join_anew(&mut client);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use klamm_broker::{Api, Broker, BrokerConfig, Clock, Fault, FaultRule};
+use klamm_broker::{Api, Broker, Clock, Fault, FaultRule};
 use klamm_kafka::ErrorCode;
 use klamm_wire::batch::Compression;
 use klamm_wire::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -97,12 +97,7 @@ async fn a_repeated_batch_is_acknowledged_with_its_first_offset_and_stored_once(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transactional_id_fences_its_earlier_holders_also_after_a_restart() {
     let data = tempfile::tempdir().unwrap();
-    let config = || {
-        let mut config = BrokerConfig::default();
-        config.data_dir = Some(data.path().to_owned());
-        config
-    };
-    let broker = Broker::start(config()).await.unwrap();
+    let broker = Broker::start(kept_in(data.path())).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 1, &[]);
     let init = |client: &mut Client, held: (i64, i16)| {
@@ -123,7 +118,7 @@ async fn a_transactional_id_fences_its_earlier_holders_also_after_a_restart() {
     drop(client);
     broker.shutdown().await.unwrap();
 
-    let broker = Broker::start(config()).await.unwrap();
+    let broker = Broker::start(kept_in(data.path())).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     assert_eq!(init(&mut client, (id, first + 1)), (0, id, first + 2));
     assert_ne!(client.producer_id(), id, "an id is handed out once");

@@ -1,180 +1,23 @@
 //! Transactions over the socket: the classic flow, version 2, fencing, time-outs, offsets, and a broker that starts again.
 
-use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use klamm_broker::{Broker, BrokerConfig, Clock};
 use klamm_kafka::ErrorCode;
-use klamm_wire::batch::{BatchBuilder, Compression, ProducerStamp, batches};
-use klamm_wire::protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use klamm_wire::batch::ProducerStamp;
 use klamm_wire::protocol::messages::describe_producers_request::TopicRequest;
-use klamm_wire::protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopics,
-};
-use klamm_wire::protocol::messages::txn_offset_commit_request::{
-    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
-};
 use klamm_wire::protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use klamm_wire::protocol::messages::{
-    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, DescribeProducersRequest, DescribeTransactionsRequest,
-    EndTxnRequest, GroupId, InitProducerIdRequest, ListTransactionsRequest, OffsetFetchRequest, ProducerId,
-    TransactionalId, TxnOffsetCommitRequest, WriteTxnMarkersRequest,
+    DescribeProducersRequest, DescribeTransactionsRequest, ListTransactionsRequest, ProducerId,
+    WriteTxnMarkersRequest,
 };
 
 use crate::client::*;
+use crate::producer::*;
 
-/// The last versions of the classic flow, and those of version 2 (KIP-890).
-const CLASSIC: Versions = Versions { produce: 11, end: 4, offsets: 4 };
-const TWO: Versions = Versions { produce: 12, end: 5, offsets: 5 };
-
-#[derive(Clone, Copy)]
-struct Versions {
-    produce: i16,
-    end: i16,
-    offsets: i16,
-}
-
-/// A transactional producer by hand.
-struct Producer<'a> {
-    client: &'a mut Client,
-    versions: Versions,
-    id: i64,
-    epoch: i16,
-    sequence: i32,
-}
-
-const TXN: &str = "txn";
-const MINUTE: i32 = 60_000;
-
-fn txn() -> TransactionalId {
-    TransactionalId(text(TXN))
-}
-
-fn init(client: &mut Client, held: (i64, i16), timeout_ms: i32) -> Result<(i64, i16), ErrorCode> {
-    let request = InitProducerIdRequest::default()
-        .with_transactional_id(Some(txn()))
-        .with_transaction_timeout_ms(timeout_ms)
-        .with_producer_id(ProducerId(held.0))
-        .with_producer_epoch(held.1);
-    let answer = client.call(5, &request);
-    match answer.error_code {
-        0 => Ok((answer.producer_id.0, answer.producer_epoch)),
-        code => Err(ErrorCode::from(code)),
-    }
-}
-
-impl<'a> Producer<'a> {
-    fn start(client: &'a mut Client, versions: Versions) -> Self {
-        let (id, epoch) = init(client, (-1, -1), MINUTE).unwrap();
-        Self { client, versions, id, epoch, sequence: 0 }
-    }
-
-    fn send(&mut self, value: &str) -> ErrorCode {
-        let stamp = ProducerStamp { id: self.id, epoch: self.epoch, base_sequence: self.sequence };
-        let code = send(self.client, self.versions, stamp, value);
-        self.sequence += i32::from(code.is_ok());
-        code
-    }
-
-    fn add(&mut self, partitions: &[i32]) -> ErrorCode {
-        let topic =
-            AddPartitionsToTxnTopic::default().with_name(topic("t")).with_partitions(partitions.to_vec());
-        let request = AddPartitionsToTxnRequest::default()
-            .with_v3_and_below_transactional_id(txn())
-            .with_v3_and_below_producer_id(ProducerId(self.id))
-            .with_v3_and_below_producer_epoch(self.epoch)
-            .with_v3_and_below_topics(vec![topic]);
-        let answer = self.client.call(3, &request);
-        ErrorCode::from(answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code)
-    }
-
-    /// Ends, and takes over the epoch that version 2 gives.
-    fn end(&mut self, committed: bool) -> ErrorCode {
-        let request = EndTxnRequest::default()
-            .with_transactional_id(txn())
-            .with_producer_id(ProducerId(self.id))
-            .with_producer_epoch(self.epoch)
-            .with_committed(committed);
-        let answer = self.client.call(self.versions.end, &request);
-        if answer.error_code == 0 && self.versions.end >= TWO.end {
-            (self.id, self.epoch, self.sequence) = (answer.producer_id.0, answer.producer_epoch, 0);
-        }
-        ErrorCode::from(answer.error_code)
-    }
-
-    fn commit_offset(&mut self, offset: i64) -> ErrorCode {
-        let partition = TxnOffsetCommitRequestPartition::default().with_committed_offset(offset);
-        let topic =
-            TxnOffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
-        let request = TxnOffsetCommitRequest::default()
-            .with_transactional_id(txn())
-            .with_group_id(GroupId(text("g")))
-            .with_producer_id(ProducerId(self.id))
-            .with_producer_epoch(self.epoch)
-            .with_generation_id(-1)
-            .with_topics(vec![topic]);
-        ErrorCode::from(self.client.call(self.versions.offsets, &request).topics[0].partitions[0].error_code)
-    }
-}
-
-fn send(client: &mut Client, versions: Versions, stamp: ProducerStamp, value: &str) -> ErrorCode {
-    let mut builder = BatchBuilder::new(Compression::None).producer(stamp).transactional();
-    builder.append(NOW, Some(b"key"), Some(value.as_bytes()), &[]);
-    let records: Bytes = builder.finish().unwrap().into();
-    let request = produce_request("t", 0, records).with_transactional_id(Some(txn()));
-    let answer = client.call(versions.produce, &request);
-    ErrorCode::from(answer.responses[0].partition_responses[0].error_code)
-}
-
-/// What a read_committed reader sees of partition 0, as a client puts it together.
+/// What a read_committed reader sees of partition 0.
 fn committed(client: &mut Client) -> Vec<String> {
-    let (mut values, mut next) = (Vec::new(), 0);
-    loop {
-        let request = fetch_request("t", 0, next, Duration::ZERO).with_isolation_level(1);
-        let data = client.call(12, &request).responses.remove(0).partitions.remove(0);
-        assert_eq!(data.error_code, 0);
-        let records = data.records.unwrap_or_default();
-        if records.is_empty() {
-            assert_eq!(next, data.last_stable_offset);
-            return values;
-        }
-        let mut aborted = data.aborted_transactions.unwrap();
-        let mut skipping = Vec::new();
-        for batch in batches(&records) {
-            let batch = batch.unwrap();
-            next = batch.next_offset();
-            let id = batch.producer().map_or(-1, |stamp| stamp.id);
-            aborted.retain(|aborted| {
-                let begins = aborted.first_offset <= batch.last_offset();
-                skipping.extend(begins.then_some(aborted.producer_id.0));
-                !begins
-            });
-            if batch.is_control() {
-                skipping.retain(|skipped| *skipped != id);
-                continue;
-            }
-            if batch.is_transactional() && skipping.contains(&id) {
-                continue;
-            }
-            let mut scratch = Vec::new();
-            for record in batch.records(&mut scratch, 1 << 20).unwrap() {
-                values.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
-            }
-        }
-    }
-}
-
-fn offset(client: &mut Client, stable: bool) -> Result<i64, ErrorCode> {
-    let topics = OffsetFetchRequestTopics::default().with_name(topic("t")).with_partition_indexes(vec![0]);
-    let group =
-        OffsetFetchRequestGroup::default().with_group_id(GroupId(text("g"))).with_topics(Some(vec![topics]));
-    let request = OffsetFetchRequest::default().with_groups(vec![group]).with_require_stable(stable);
-    let answer = client.call(8, &request).groups.remove(0).topics.remove(0).partitions.remove(0);
-    match answer.error_code {
-        0 => Ok(answer.committed_offset),
-        code => Err(ErrorCode::from(code)),
-    }
+    client.committed_values("t", 0)
 }
 
 fn state(client: &mut Client) -> (String, Vec<(String, Vec<i32>)>) {
@@ -271,12 +114,7 @@ async fn offsets_are_committed_with_the_transaction_or_not_at_all() {
 
     producer.versions = CLASSIC;
     assert_eq!(producer.commit_offset(7), ErrorCode::TRANSACTION_ABORTABLE, "the group was not added");
-    let request = AddOffsetsToTxnRequest::default()
-        .with_transactional_id(txn())
-        .with_producer_id(ProducerId(producer.id))
-        .with_producer_epoch(producer.epoch)
-        .with_group_id(GroupId(text("g")));
-    assert_eq!(producer.client.call(4, &request).error_code, 0);
+    assert_eq!(producer.try_add_group().unwrap(), ErrorCode::NONE);
     assert_eq!(producer.commit_offset(7), ErrorCode::NONE);
     assert_eq!(producer.end(true), ErrorCode::NONE);
     assert_eq!(offset(&mut client, true), Ok(7));
@@ -340,12 +178,7 @@ async fn a_hanging_transaction_is_found_and_ended_without_its_coordinator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_transaction_goes_on_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let at = |dir: &Path| {
-        let mut config = BrokerConfig::default();
-        config.data_dir = Some(dir.to_owned());
-        config
-    };
-    let broker = Broker::start(at(dir.path())).await.unwrap();
+    let broker = Broker::start(kept_in(dir.path())).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     client.create("t", 1, &[]);
     let mut producer = Producer::start(&mut client, TWO);
@@ -355,11 +188,11 @@ async fn an_open_transaction_goes_on_after_a_restart() {
     // As in a kill: nothing is flushed, and the log is checked at the next start.
     drop(broker);
 
-    let broker = Broker::start(at(dir.path())).await.unwrap();
+    let broker = Broker::start(kept_in(dir.path())).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     assert!(committed(&mut client).is_empty());
     assert_eq!(offset(&mut client, true), Err(ErrorCode::UNSTABLE_OFFSET_COMMIT));
-    let mut producer = Producer { client: &mut client, versions: TWO, id, epoch, sequence: 1 };
+    let mut producer = Producer { client: &mut client, versions: TWO, id, epoch, sequences: [1, 0] };
     assert_eq!(producer.send("after"), ErrorCode::NONE);
     assert_eq!(producer.end(true), ErrorCode::NONE);
     assert_eq!(committed(&mut client), ["before", "after"]);

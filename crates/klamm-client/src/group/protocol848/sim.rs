@@ -34,7 +34,7 @@ struct Group {
 impl Group {
     fn targets(&self, id: &str) -> Parts {
         let ids: Vec<_> = self.members.keys().collect();
-        let mine = ids.iter().position(|other| *other == id).unwrap();
+        let mine = ids.iter().position(|other| *other == id).expect("it is a member");
         (0..PARTITIONS).filter(|p| *p as usize % ids.len() == mine).map(|p| (TOPIC, p)).collect()
     }
 
@@ -76,7 +76,7 @@ impl Group {
             .flat_map(|(_, m)| m.held.iter().copied())
             .collect();
         let epoch = self.epoch;
-        let member = self.members.get_mut(&beat.member_id).unwrap();
+        let member = self.members.get_mut(&beat.member_id).expect("it was there above");
         member.seen = Some(now);
         if let Some(owned) = &beat.owned {
             // What it owns, and what it may take yet.
@@ -131,137 +131,194 @@ struct Seen {
     all_assigned: u64,
 }
 
-fn run(seed: u64, seen: &mut Seen) {
-    let mut dice = seed;
-    let start = Instant::now();
-    let mut now = start;
-    let mut group = Group::default();
-    let mut members: Vec<Member> = Vec::new();
-    for n in 0..1 + mix(&mut dice) % 4 {
-        let id = Uuid::from_u128(u128::from(n) + 1);
-        let machine = Protocol848::new(settings(), id, mix(&mut dice), now);
-        let (owns, on_the_way) = (BTreeSet::new(), Vec::new());
-        members.push(Member {
-            machine,
-            id: id.to_string(),
-            owns,
-            revoking: false,
-            on_the_way,
-            idle_until: now,
-        });
-    }
-    for step in 0..400u64 {
-        let calm = step >= 200;
-        now += Duration::from_millis(if calm { 250 } else { mix(&mut dice) % 400 });
-        if !calm && mix(&mut dice).is_multiple_of(60) {
-            let gone = members[(mix(&mut dice) % members.len() as u64) as usize].id.clone();
-            // A session that expires while its member lives is the coordinator's doing.
-            group.epoch += i32::from(group.members.remove(&gone).is_some());
-            if let Some(member) = members.iter_mut().find(|member| member.id == gone) {
-                member.owns.clear();
-            }
-            seen.expired += 1;
+/// One run: the coordinator and its members, and the time.
+struct World {
+    dice: u64,
+    now: Instant,
+    /// Nothing breaks any more.
+    calm: bool,
+    group: Group,
+    members: Vec<Member>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let (dice, now, group) = (seed, Instant::now(), Group::default());
+        let mut world = World { dice, now, calm: false, group, members: Vec::new() };
+        for n in 0..1 + world.roll(4) {
+            let id = Uuid::from_u128(u128::from(n) + 1);
+            let machine = Protocol848::new(settings(), id, mix(&mut world.dice), now);
+            world.members.push(Member {
+                machine,
+                id: id.to_string(),
+                owns: BTreeSet::new(),
+                revoking: false,
+                on_the_way: Vec::new(),
+                idle_until: now,
+            });
         }
-        for index in 0..members.len() {
-            let member = &mut members[index];
-            if calm || now >= member.idle_until {
-                member.machine.polled(now);
+        world
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        mix(&mut self.dice) % sides
+    }
+
+    /// Once in so many times, and never in the calm.
+    fn breaks(&mut self, once_in: u64) -> bool {
+        !self.calm && self.roll(once_in) == 0
+    }
+
+    /// A session that expires while its member lives is the coordinator's doing.
+    fn expire(&mut self, seen: &mut Seen) {
+        let index = self.roll(self.members.len() as u64) as usize;
+        let Some(member) = self.members.get_mut(index) else { return };
+        self.group.epoch += i32::from(self.group.members.remove(&member.id).is_some());
+        member.owns.clear();
+        seen.expired += 1;
+    }
+
+    /// The application of a member takes events, or does not; it gives up what it is asked to.
+    fn live(&mut self, index: usize) {
+        let (idles, closes) = (self.breaks(300), self.breaks(400));
+        let idle = Duration::from_secs(self.roll(40));
+        let gives_up = self.calm || self.roll(3) == 0;
+        let (now, member) = (self.now, &mut self.members[index]);
+        if self.calm || now >= member.idle_until {
+            member.machine.polled(now);
+        }
+        if idles {
+            member.idle_until = now + idle;
+        }
+        if closes {
+            member.machine.close(now);
+        }
+        if member.revoking && gives_up {
+            member.revoking = false;
+            member.machine.revoked(now);
+            let kept: BTreeSet<_> = member.machine.owned.values().cloned().collect();
+            member.owns.retain(|partition| kept.contains(partition));
+        }
+    }
+
+    fn deliver(&mut self, index: usize) {
+        let now = self.now;
+        let on_the_way = std::mem::take(&mut self.members[index].on_the_way);
+        let (ready, later): (Vec<_>, _) = on_the_way.into_iter().partition(|(at, _)| *at <= now);
+        self.members[index].on_the_way = later;
+        for (_, ask) in ready {
+            self.answer(index, ask);
+        }
+    }
+
+    fn answer(&mut self, index: usize, ask: Ask) {
+        let (lost, trouble, arrives) = (self.breaks(8), self.breaks(12), self.roll(2) == 0);
+        let (twice, which) = (self.breaks(10), self.roll(3) as usize);
+        let (now, machine) = (self.now, &mut self.members[index].machine);
+        match ask {
+            Ask::Coordinator if lost => machine.coordinator(Err(Code::COORDINATOR_NOT_AVAILABLE), now),
+            Ask::Coordinator => machine.coordinator(Ok(()), now),
+            Ask::Names(_) if lost => machine.named([], now),
+            Ask::Names(_) => machine.named([(TOPIC, Arc::from("t"))], now),
+            Ask::Heartbeat(_) if trouble => {
+                let codes = [
+                    Code::NOT_COORDINATOR,
+                    Code::COORDINATOR_LOAD_IN_PROGRESS,
+                    Code::COORDINATOR_NOT_AVAILABLE,
+                ];
+                let (message, member_id, assignment) = (None, None, None);
+                let (code, interval) = (codes[which], Duration::ZERO);
+                machine.answered(Answer { code, message, member_id, epoch: 0, interval, assignment }, now);
             }
-            if !calm && mix(&mut dice).is_multiple_of(300) {
-                member.idle_until = now + Duration::from_secs(mix(&mut dice) % 40);
-            }
-            if !calm && mix(&mut dice).is_multiple_of(400) {
-                member.machine.close(now);
-            }
-            if member.revoking && (calm || mix(&mut dice).is_multiple_of(3)) {
-                member.revoking = false;
-                member.machine.revoked(now);
-                let kept: BTreeSet<_> = member.machine.owned.values().cloned().collect();
-                member.owns.retain(|partition| kept.contains(partition));
-            }
-            let (ready, later) =
-                std::mem::take(&mut member.on_the_way).into_iter().partition(|(at, _)| *at <= now);
-            member.on_the_way = later;
-            let ready: Vec<(Instant, Ask)> = ready;
-            for (_, ask) in ready {
-                let lost = !calm && mix(&mut dice).is_multiple_of(8);
-                let trouble = !calm && mix(&mut dice).is_multiple_of(12);
-                match ask {
-                    Ask::Coordinator if lost => {
-                        member.machine.coordinator(Err(Code::COORDINATOR_NOT_AVAILABLE), now);
-                    }
-                    Ask::Coordinator => member.machine.coordinator(Ok(()), now),
-                    Ask::Names(_) if lost => member.machine.named([], now),
-                    Ask::Names(_) => member.machine.named([(TOPIC, Arc::from("t"))], now),
-                    Ask::Heartbeat(_) if trouble => {
-                        let code = [
-                            Code::NOT_COORDINATOR,
-                            Code::COORDINATOR_LOAD_IN_PROGRESS,
-                            Code::COORDINATOR_NOT_AVAILABLE,
-                        ][(mix(&mut dice) % 3) as usize];
-                        let (message, member_id, assignment) = (None, None, None);
-                        let interval = Duration::ZERO;
-                        let answer = Answer { code, message, member_id, epoch: 0, interval, assignment };
-                        member.machine.answered(answer, now);
-                    }
-                    Ask::Heartbeat(beat) => {
-                        let arrives = !lost || mix(&mut dice).is_multiple_of(2);
-                        let answer = arrives.then(|| group.beat(&beat, now));
-                        match answer {
-                            Some(answer) if !lost => {
-                                member.machine.answered(answer.clone(), now);
-                                if mix(&mut dice).is_multiple_of(10) {
-                                    member.machine.answered(answer, now);
-                                }
-                            }
-                            _ => member.machine.heartbeat_lost(now),
+            Ask::Heartbeat(beat) => {
+                let answer = (!lost || arrives).then(|| self.group.beat(&beat, now));
+                match answer.filter(|_| !lost) {
+                    Some(answer) => {
+                        machine.answered(answer.clone(), now);
+                        if twice {
+                            machine.answered(answer, now);
                         }
                     }
-                }
-            }
-            while let Some(ask) = member.machine.ask(now) {
-                let delay = if calm { 0 } else { mix(&mut dice) % 600 };
-                member.on_the_way.push((now + Duration::from_millis(delay), ask));
-            }
-            assert!(
-                member.on_the_way.iter().filter(|(_, ask)| matches!(ask, Ask::Heartbeat(_))).count() <= 1
-            );
-            while let Some(told) = member.machine.told() {
-                match told {
-                    Told::Assigned(parts) => member.owns.extend(parts),
-                    Told::Revoking(_) => {
-                        seen.revoking += 1;
-                        member.revoking = true;
-                    }
-                    Told::Lost(parts) => {
-                        seen.lost += 1;
-                        member.revoking = member.machine.revoking.is_some();
-                        parts.iter().for_each(|part| {
-                            member.owns.remove(part);
-                        });
-                    }
-                    Told::Error(_) => {}
-                }
-            }
-            // Only those that the coordinator knows: whoever was expired is not at fault.
-            let mut owner: BTreeMap<&TopicPartition, &str> = BTreeMap::new();
-            for member in members.iter().filter(|member| group.members.contains_key(&member.id)) {
-                for partition in &member.owns {
-                    let other = owner.insert(partition, &member.id);
-                    assert!(other.is_none(), "step {step}: {partition:?} of {other:?} and {}", member.id);
+                    None => machine.heartbeat_lost(now),
                 }
             }
         }
     }
-    let alive: Vec<_> = members.iter().filter(|member| !member.machine.is_ended()).collect();
-    // A member whose leave was lost holds its partitions until its session expires: then nothing is promised.
-    let ghosts = group.members.keys().any(|id| alive.iter().all(|member| member.id != *id));
-    if !alive.is_empty() && !ghosts {
+
+    fn take_asks(&mut self, index: usize) {
+        while let Some(ask) = self.members[index].machine.ask(self.now) {
+            let delay = if self.calm { 0 } else { self.roll(600) };
+            self.members[index].on_the_way.push((self.now + Duration::from_millis(delay), ask));
+        }
+        let is_beat = |(_, ask): &&(Instant, Ask)| matches!(ask, Ask::Heartbeat(_));
+        assert!(
+            self.members[index].on_the_way.iter().filter(is_beat).count() <= 1,
+            "one heartbeat at a time"
+        );
+    }
+
+    fn listen(&mut self, index: usize, seen: &mut Seen) {
+        let member = &mut self.members[index];
+        while let Some(told) = member.machine.told() {
+            match told {
+                Told::Assigned(parts) => member.owns.extend(parts),
+                Told::Revoking(_) => {
+                    seen.revoking += 1;
+                    member.revoking = true;
+                }
+                Told::Lost(parts) => {
+                    seen.lost += 1;
+                    member.revoking = member.machine.revoking.is_some();
+                    member.owns.retain(|owned| !parts.contains(owned));
+                }
+                Told::Error(_) => {}
+            }
+        }
+    }
+
+    /// Only those that the coordinator knows: whoever was expired is not at fault.
+    fn check_owners(&self) {
+        let mut owner: BTreeMap<&TopicPartition, &str> = BTreeMap::new();
+        for member in self.members.iter().filter(|member| self.group.members.contains_key(&member.id)) {
+            for partition in &member.owns {
+                let other = owner.insert(partition, &member.id);
+                assert!(other.is_none(), "{partition:?} of {other:?} and {}", member.id);
+            }
+        }
+    }
+
+    /// A member whose leave was lost holds its partitions until its session expires: then nothing is promised.
+    fn check_end(&self, seen: &mut Seen) {
+        let alive: Vec<_> = self.members.iter().filter(|member| !member.machine.is_ended()).collect();
+        let ghosts = self.group.members.keys().any(|id| alive.iter().all(|member| member.id != *id));
+        if alive.is_empty() || ghosts {
+            return;
+        }
         let owned: usize = alive.iter().map(|member| member.owns.len()).sum();
         assert_eq!(owned, PARTITIONS as usize, "all are assigned in the end");
         assert!(alive.iter().all(|member| member.machine.membership().is_some()));
         seen.all_assigned += 1;
     }
+}
+
+fn run(seed: u64, seen: &mut Seen) {
+    let mut world = World::new(seed);
+    for step in 0..400 {
+        world.calm = step >= 200;
+        let pause = if world.calm { 250 } else { world.roll(400) };
+        world.now += Duration::from_millis(pause);
+        if world.breaks(60) {
+            world.expire(seen);
+        }
+        for index in 0..world.members.len() {
+            world.live(index);
+            world.deliver(index);
+            world.take_asks(index);
+            world.listen(index, seen);
+            world.check_owners();
+        }
+    }
+    world.check_end(seen);
 }
 
 #[test]

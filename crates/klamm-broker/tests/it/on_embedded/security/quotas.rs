@@ -57,8 +57,7 @@ fn describe(client: &mut Client, filter: &[(&str, i8, Option<&str>)], strict: bo
 #[tokio::test(flavor = "multi_thread")]
 async fn quotas_are_set_told_and_removed_and_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = BrokerConfig::default();
-    config.data_dir = Some(dir.path().to_owned());
+    let config = kept_in(dir.path());
     let broker = Broker::start(config.clone()).await.unwrap();
     let mut client = Client::connect(&broker.bootstrap());
     let set = vec![
