@@ -21,7 +21,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// An answer with nothing but a code.
-    #[allow(dead_code, reason = "acks=0 has no name in the contract yet")]
+    #[cfg(test)]
     pub(crate) fn code(code: Code) -> Answer {
         Answer { code, base_offset: -1, append_time_ms: None, message: None, refused: Vec::new() }
     }

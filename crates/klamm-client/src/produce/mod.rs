@@ -13,10 +13,10 @@
 //!    partition before that ([`Producer::sealed`]), so that order does not depend on when it ends ([`Producer::compressed`]).
 //! 3. [`Producer`]: the shell calls [`ask`](Producer::ask) until it gives nothing, does what each [`Ask`] says, and brings back what
 //!    came of it: [`connected`](Producer::connected) and [`disconnected`](Producer::disconnected), [`answered`](Producer::answered),
-//!    [`failed`](Producer::failed), [`written`](Producer::written) (`acks=0`), [`identified`](Producer::identified) and
+//!    [`failed`](Producer::failed), [`identified`](Producer::identified) and
 //!    [`unidentified`](Producer::unidentified), [`set_leader`](Producer::set_leader). After each of these it takes [`outcomes`](Producer::outcomes), asks again, and sleeps until [`wake_at`](Producer::wake_at).
 //!
-//! What the shell owes: every request that it was given ends in exactly one of `answered`, `failed` and `written`, within
+//! What the shell owes: every request that it was given ends in exactly one of `answered` and `failed`, within
 //! `request.timeout.ms`; a connection on which a request failed is closed, all requests on it fail, and `disconnected` says so;
 //! requests to one broker go out in the order of the asks, on one connection. Memory is the shell's: a semaphore of bytes in front of `append`, whose permits a
 //! batch gives back with its last outcome.

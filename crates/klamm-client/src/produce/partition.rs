@@ -324,14 +324,6 @@ impl Partition {
         self.clear_front();
     }
 
-    /// An attempt with `acks=0` was written: that is all that will be known.
-    #[allow(dead_code, reason = "acks=0 has no name in the contract yet")]
-    pub(crate) fn written(&mut self, attempt: Attempt, now: Instant, out: &mut Vec<Outcome>) {
-        let Some(index) = self.land(attempt) else { return };
-        self.stored(index, &Answer::code(klamm_kafka::ErrorCode::NONE), now, out);
-        self.clear_front();
-    }
-
     /// Time went on: what is out of it has its outcome now.
     pub(crate) fn expire(&mut self, now: Instant, ids: &Ids, settings: &Settings, out: &mut Vec<Outcome>) {
         let after = settings.delivery_timeout;

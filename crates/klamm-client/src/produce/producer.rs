@@ -243,15 +243,6 @@ impl Producer {
         }
     }
 
-    /// A request with `acks=0` was written to its socket.
-    #[allow(dead_code, reason = "acks=0 has no name in the contract yet")]
-    pub(crate) fn written(&mut self, request: RequestId, now: Instant) {
-        for (slot, attempt) in self.land(request) {
-            self.members[slot.index()].machine.written(attempt, now, &mut self.outcomes);
-            self.touch(slot, now);
-        }
-    }
-
     /// `InitProducerId` was answered.
     pub(crate) fn identified(&mut self, answer: Result<Identity, ErrorCode>, now: Instant) {
         let waiting = match self.ids.answered(answer, now) {
