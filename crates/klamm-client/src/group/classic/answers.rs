@@ -85,23 +85,7 @@ impl Classic {
                 self.lose_all();
                 self.join.soon(now);
             }
-            ErrorCode::UNKNOWN_MEMBER_ID => {
-                self.expelled(answer.error, MemberId::Gone);
-                self.join.soon(now);
-            }
-            ErrorCode::COORDINATOR_NOT_AVAILABLE | ErrorCode::NOT_COORDINATOR => {
-                self.lose_coordinator();
-                self.join.later(now);
-            }
-            error @ (ErrorCode::FENCED_INSTANCE_ID
-            | ErrorCode::INCONSISTENT_GROUP_PROTOCOL
-            | ErrorCode::INVALID_SESSION_TIMEOUT
-            | ErrorCode::INVALID_GROUP_ID
-            | ErrorCode::UNSUPPORTED_VERSION) => self.fail_for_good(error),
-            error => {
-                self.join.later(now);
-                self.report(error);
-            }
+            error => self.not_in(error, now),
         }
     }
 
@@ -118,26 +102,37 @@ impl Classic {
             }
             ErrorCode::NONE => self.assigned(strategy, &answer.assignment, now),
             ErrorCode::REBALANCE_IN_PROGRESS => self.join.soon(now),
+            error => self.not_in(error, now),
+        }
+        if matches!(self.phase, Phase::Unjoined) {
+            self.rejoin.get_or_insert("rebalance failed");
+        }
+    }
+
+    /// A step of joining was refused.
+    fn not_in(&mut self, error: ErrorCode, now: Instant) {
+        match error {
             ErrorCode::ILLEGAL_GENERATION => {
-                self.expelled(answer.error, MemberId::Kept);
+                self.expelled(error, MemberId::Kept);
                 self.join.soon(now);
             }
             ErrorCode::UNKNOWN_MEMBER_ID => {
-                self.expelled(answer.error, MemberId::Gone);
+                self.expelled(error, MemberId::Gone);
                 self.join.soon(now);
             }
             ErrorCode::COORDINATOR_NOT_AVAILABLE | ErrorCode::NOT_COORDINATOR => {
                 self.lose_coordinator();
                 self.join.later(now);
             }
-            error @ ErrorCode::FENCED_INSTANCE_ID => self.fail_for_good(error),
+            ErrorCode::FENCED_INSTANCE_ID
+            | ErrorCode::INCONSISTENT_GROUP_PROTOCOL
+            | ErrorCode::INVALID_SESSION_TIMEOUT
+            | ErrorCode::INVALID_GROUP_ID
+            | ErrorCode::UNSUPPORTED_VERSION => self.fail_for_good(error),
             error => {
                 self.join.later(now);
                 self.report(error);
             }
-        }
-        if matches!(self.phase, Phase::Unjoined) {
-            self.rejoin.get_or_insert("rebalance failed");
         }
     }
 
