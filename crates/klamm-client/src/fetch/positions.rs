@@ -297,6 +297,10 @@ impl Positions {
 
     /// The next thing to ask, until there is none: then at [`Positions::wake_at`], or when something has happened.
     pub(crate) fn ask(&mut self, now: Instant) -> Option<Ask> {
+        // Whatever still holds such a partition up ends by an event, not by time.
+        self.slots.values_mut().for_each(|slot| {
+            slot.not_before.take_if(|at| *at <= now);
+        });
         let metadata = &mut self.metadata;
         if metadata.wanted && !metadata.asked && metadata.not_before.is_none_or(|at| at <= now) {
             (metadata.asked, metadata.wanted) = (true, false);

@@ -67,3 +67,11 @@ pub(crate) enum Told {
     Lost(Vec<TopicPartition>),
     Error(ConsumeError),
 }
+
+/// What is known of the group's coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coordinator {
+    Unknown,
+    Asked,
+    Known,
+}

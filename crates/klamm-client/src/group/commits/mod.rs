@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use klamm_kafka::ErrorCode as Code;
 
-use super::Membership;
+use super::{Coordinator, Membership};
 use crate::backoff::Backoff;
 use crate::fetch::Next;
 use crate::{CommitError, CommitErrorKind, TopicPartition};
@@ -67,13 +67,6 @@ pub(crate) struct Commits {
     not_before: Option<Instant>,
     outcomes: VecDeque<Outcome>,
     found: VecDeque<Found>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coordinator {
-    Unknown,
-    Asked,
-    Known,
 }
 
 impl Commits {
@@ -156,9 +149,8 @@ impl Commits {
     pub(crate) fn ask(&mut self, now: Instant) -> Option<Ask> {
         self.expire(now);
         let membership = self.membership.clone()?;
-        let commit = self.sent.is_none() && !self.waiting.is_empty();
-        let fetch = self.fetching.is_none() && !self.wanted.is_empty();
-        if !(commit || fetch) || self.not_before.is_some_and(|at| now < at) {
+        let commit = self.wants_commit();
+        if !(commit || self.wants_fetch()) || self.not_before.is_some_and(|at| now < at) {
             return None;
         }
         match self.coordinator {
@@ -271,8 +263,18 @@ impl Commits {
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let waiting = self.waiting.values().flat_map(|pending| &pending.tickets);
         let deadline = waiting.filter_map(|ticket| self.calls.get(ticket)).map(|call| call.deadline).min();
-        let idle = self.waiting.is_empty() && self.wanted.is_empty();
-        deadline.into_iter().chain(self.not_before.filter(|_| !idle)).min()
+        let waits = self.membership.is_some()
+            && self.coordinator != Coordinator::Asked
+            && (self.wants_commit() || self.wants_fetch());
+        deadline.into_iter().chain(self.not_before.filter(|_| waits)).min()
+    }
+
+    fn wants_commit(&self) -> bool {
+        self.sent.is_none() && !self.waiting.is_empty()
+    }
+
+    fn wants_fetch(&self) -> bool {
+        self.fetching.is_none() && !self.wanted.is_empty()
     }
 
     fn put_back(&mut self, partition: TopicPartition, mut part: Pending) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use klamm_kafka::ErrorCode as Code;
 use uuid::Uuid;
 
-use super::{Membership, Settings, Subscription, Told};
+use super::{Coordinator, Membership, Settings, Subscription, Told};
 use crate::backoff::Backoff;
 use crate::{ConsumeError, ConsumeErrorKind, TopicPartition};
 
@@ -66,13 +66,6 @@ enum Phase {
     /// Left because the application took nothing; comes back with it.
     Away,
     Ended,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coordinator {
-    Unknown,
-    Asked,
-    Known,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -320,7 +313,7 @@ impl Protocol848 {
             Coordinator::Unknown => self.coordinator_at,
             _ => None,
         };
-        let names = self.names_at.filter(|_| !self.naming && self.target.is_some());
+        let names = self.names_at.filter(|_| !self.unnamed().is_empty());
         [poll, revoke, beat, names].into_iter().flatten().min()
     }
 

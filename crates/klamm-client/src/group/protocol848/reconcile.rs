@@ -72,17 +72,19 @@ impl Protocol848 {
 
     /// The ids without a name, if it is time to ask for them.
     pub(super) fn ask_names(&mut self, now: Instant) -> Option<Vec<Uuid>> {
-        if self.naming || self.phase != Phase::Joined || self.names_at.is_some_and(|at| now < at) {
-            return None;
-        }
-        let target = self.target.as_ref()?;
-        let unknown: BTreeSet<Uuid> =
-            target.iter().map(|part| part.0).filter(|id| !self.names.contains_key(id)).collect();
-        if unknown.is_empty() {
+        let unknown = self.unnamed();
+        if unknown.is_empty() || self.names_at.is_some_and(|at| now < at) {
             return None;
         }
         self.naming = true;
         Some(unknown.into_iter().collect())
+    }
+
+    /// The ids of the assignment that there is no name for and that nobody asks about.
+    pub(super) fn unnamed(&self) -> BTreeSet<Uuid> {
+        let target = self.target.as_ref().filter(|_| !self.naming && self.phase == Phase::Joined);
+        let ids = target.into_iter().flatten().map(|part| part.0);
+        ids.filter(|id| !self.names.contains_key(id)).collect()
     }
 
     /// The group went on without this member.

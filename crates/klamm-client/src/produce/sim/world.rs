@@ -27,8 +27,6 @@ const BUDGET_BYTES: usize = (BUDGET_RECORDS + 4) * 110;
 /// What happened in a run, to see that the seeds reach it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// All seeds were run.
-    pub(super) all: bool,
     stored: u64,
     stored_somewhere: u64,
     refused: u64,
@@ -248,6 +246,8 @@ impl World {
                 }
             }
         }
+        let wake = self.producer.wake_at();
+        assert!(wake.is_none_or(|wake| wake > self.now), "it is woken for nothing: {:?}", self.producer);
         let outcomes: Vec<Outcome> = self.producer.outcomes().collect();
         outcomes.into_iter().for_each(|outcome| self.resolve(outcome));
         assert!(self.producer.fatal().is_none(), "{:?}", self.producer.fatal());
