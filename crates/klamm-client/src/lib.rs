@@ -28,7 +28,6 @@ mod producer;
 mod random;
 mod rdkafka_backend;
 mod record;
-mod wire_path;
 
 pub use klamm_admin::ClientOptions;
 pub use klamm_wire::{ClientCertificate, Effect, Mechanism, Sasl, Security, Tls};

@@ -109,8 +109,7 @@ fn tight() -> ProducerOptions {
     ProducerOptions { buffer_bytes: 64 << 10, compression, batch_bytes: 4 << 10, ..options() }
 }
 
-/// On one thread: on several, a connection of a broker that was dropped may be at work yet while the next one opens its log.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_stops_and_starts_under_load_loses_and_doubles_nothing_on_embedded() -> Result<()> {
     let cluster = Cluster::embedded().await?;
     let topic = setup::topic(&cluster, 3).await?;

@@ -1,5 +1,7 @@
 //! The producer: bounded memory in front of a data path.
 
+mod path;
+
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -9,10 +11,10 @@ use std::time::{Duration, Instant};
 use klamm_admin::{Admin, ClientOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::path::ProducerPath;
 use crate::acks::Outstanding;
 use crate::partitioner::Partitioner;
 use crate::record::Outgoing;
-use crate::wire_path::ProducerPath;
 use crate::{
     BatchPending, ClientError, FlushError, Pending, ProduceError, ProduceErrorKind, ProducerOptions, Record,
     RecordSet,
