@@ -1,6 +1,6 @@
 //! What members of classic groups tell each other through the coordinator, which does not read it (KIP-62, KIP-429).
 
-use crate::reader::Reader;
+use klamm_wire::reader::Reader;
 
 /// Partitions by topic.
 pub type Assignment = Vec<(String, Vec<i32>)>;

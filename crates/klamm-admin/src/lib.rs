@@ -30,7 +30,6 @@ mod probe;
 mod producers;
 mod quorum;
 mod read;
-mod reader;
 mod reassign;
 mod retry;
 mod rights;
@@ -60,7 +59,7 @@ pub use klamm_wire::batch::ProducerStamp;
 /// What errors of a connection are made of, so that callers need not name `klamm-wire` for it.
 pub use klamm_wire::{Effect, Mechanism, Sasl, Security, Tls, WireError, WireErrorKind};
 pub use log_dirs::{LogDir, LogDirReplica};
-pub use offset_commits::{CONSUMER_OFFSETS, OffsetCommit, offsets_partition};
+pub use offset_commits::{CONSUMER_OFFSETS, OffsetCommit};
 pub use offset_fetch::Committed;
 pub use offsets::OffsetSpec;
 pub use options::ClientOptions;

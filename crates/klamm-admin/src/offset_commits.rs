@@ -1,6 +1,6 @@
 //! Records of `__consumer_offsets`, the only place that tells when an offset was committed.
 
-use crate::reader::Reader;
+use klamm_wire::reader::Reader;
 
 /// Kafka's own topic for the offsets of groups.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
@@ -53,14 +53,6 @@ fn read_value(value: &[u8]) -> Option<(i64, i64)> {
     Some((offset, reader.i64()?))
 }
 
-/// The partition of `__consumer_offsets` that holds a group, of so many: by Java's hash of its name.
-pub fn offsets_partition(group: &str, partitions: i32) -> i32 {
-    let hash =
-        group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    // As Kafka's `Utils.abs`: the one value without a positive is 0.
-    hash.checked_abs().unwrap_or(0) % partitions.max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,14 +88,5 @@ mod tests {
         assert_eq!(OffsetCommit::read(&key(2), None), None);
         assert_eq!(OffsetCommit::read(&key(1), Some(&[0, 9])), None);
         assert_eq!(OffsetCommit::read(&[0, 1, 0x7f, 0xff], None), None);
-    }
-
-    #[test]
-    fn a_group_lives_where_javas_hash_puts_it() {
-        // "orders".hashCode() is -1008770331, "a".hashCode() is 97.
-        assert_eq!(offsets_partition("orders", 50), 31);
-        assert_eq!(offsets_partition("a", 50), 47);
-        // The hash of this one is -2147483648.
-        assert_eq!(offsets_partition("polygenelubricants", 50), 0);
     }
 }

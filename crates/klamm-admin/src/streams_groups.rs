@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use klamm_wire::protocol::protocol::buf::{ByteBuf, ByteBufMut};
 use klamm_wire::protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, Request, VersionRange};
+use klamm_wire::reader::Reader;
 
 use crate::consumer_protocol::Assignment;
-use crate::reader::Reader;
 
 const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
 

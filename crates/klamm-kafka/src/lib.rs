@@ -7,6 +7,7 @@ mod acl;
 mod broker_configs;
 mod client_configs;
 mod errors;
+mod java_hash;
 mod murmur2;
 mod sasl;
 mod topic;
@@ -20,6 +21,7 @@ pub use client_configs::{
     is_producer_config, producer_config,
 };
 pub use errors::{ERRORS, ErrorClass, ErrorCode, ErrorInfo};
+pub use java_hash::{java_hash, offsets_partition};
 pub use murmur2::{murmur2, partition_for_key};
 pub use sasl::{Mechanism, UnknownMechanism};
 pub use topic::{

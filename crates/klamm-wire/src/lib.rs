@@ -4,6 +4,7 @@ pub mod batch;
 mod conn;
 mod error;
 pub mod frame;
+pub mod reader;
 pub mod sasl;
 mod security;
 mod tls;

@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use klamm_kafka::ErrorCode;
+use klamm_kafka::{ErrorCode, offsets_partition};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
@@ -351,9 +351,7 @@ pub(crate) fn fenced_since(since: i16, version: i16, error: ErrorCode) -> ErrorC
 
 /// Where the offsets of a group stand among the partitions of a transaction: as in Kafka, so that descriptions look the same.
 pub(crate) fn offsets_place(group: &str) -> Place {
-    let hash =
-        group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    (OFFSETS_TOPIC.to_owned(), (hash & i32::MAX) % OFFSETS_PARTITIONS)
+    (OFFSETS_TOPIC.to_owned(), offsets_partition(group, OFFSETS_PARTITIONS))
 }
 
 #[cfg(test)]

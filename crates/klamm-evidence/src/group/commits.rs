@@ -6,9 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use klamm_admin::{
-    Admin, AdminError, CONSUMER_OFFSETS, Leaders, OffsetCommit, OffsetSpec, offsets_partition,
-};
+use klamm_admin::{Admin, AdminError, CONSUMER_OFFSETS, Leaders, OffsetCommit, OffsetSpec};
+use klamm_kafka::offsets_partition;
 use klamm_rules::evidence::{Group, GroupKind, Live};
 
 use crate::live::{lacking, why};

@@ -64,7 +64,8 @@ impl Conversation {
         let name = |what: &str| format!("{what}-{index}");
         Self {
             topic: name("t"),
-            group: name("g"),
+            // Java's hash of one is positive, of the other negative: it says where the group's offsets are.
+            group: name(if index.is_multiple_of(2) { "g" } else { "consumers" }),
             ids: [name("a"), name("b")],
             next: BTreeMap::new(),
             two: [index.is_multiple_of(2), !index.is_multiple_of(3)],

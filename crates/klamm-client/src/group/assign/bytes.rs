@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ::bytes::{BufMut, Bytes, BytesMut};
+use klamm_wire::reader::Reader;
 
 use super::ConsumerSubscription;
 use crate::TopicPartition;
@@ -44,21 +45,21 @@ impl ConsumerSubscription {
 
     /// What another member joined with; `None` if it is something else.
     pub(crate) fn decode(bytes: &Bytes) -> Option<ConsumerSubscription> {
-        let mut left = bytes.as_ref();
-        let version = take_i16(&mut left).filter(|version| *version >= 0)?;
-        let mut subscription = ConsumerSubscription::default();
-        for _ in 0..take_len(&mut left)? {
-            subscription.topics.push(take_text(&mut left)??.into());
-        }
-        subscription.user_data = take_bytes(&mut left)?.map(|data| bytes.slice_ref(data));
+        let mut reader = Reader(bytes);
+        let version = reader.i16().filter(|version| *version >= 0)?;
+        let mut subscription = ConsumerSubscription {
+            topics: reader.array(|reader| Some(reader.string()?.into()))?,
+            user_data: reader.nullable_bytes()?.map(|data| bytes.slice_ref(data)),
+            ..ConsumerSubscription::default()
+        };
         if version >= 1 {
-            subscription.owned = take_partitions(&mut left)?;
+            subscription.owned = partitions(&mut reader)?;
         }
         if version >= 2 {
-            subscription.generation = Some(take_i32(&mut left)?).filter(|generation| *generation >= 0);
+            subscription.generation = Some(reader.i32()?).filter(|generation| *generation >= 0);
         }
         if version >= 3 {
-            subscription.rack = take_text(&mut left)?.filter(|rack| !rack.is_empty()).map(Into::into);
+            subscription.rack = reader.nullable_string()?.filter(|rack| !rack.is_empty()).map(Into::into);
         }
         Some(subscription)
     }
@@ -78,10 +79,10 @@ pub(crate) fn decode_assignment(bytes: &[u8]) -> Option<Vec<TopicPartition>> {
     if bytes.is_empty() {
         return Some(Vec::new());
     }
-    let mut left = bytes;
-    take_i16(&mut left).filter(|version| *version >= 0)?;
-    let partitions = take_partitions(&mut left)?;
-    take_bytes(&mut left)?;
+    let mut reader = Reader(bytes);
+    reader.i16().filter(|version| *version >= 0)?;
+    let partitions = partitions(&mut reader)?;
+    reader.nullable_bytes()?;
     Some(partitions)
 }
 
@@ -108,21 +109,19 @@ impl Previous {
 
     /// What a member of `sticky` tells. The first version had no generation; what cannot be read counts as nothing.
     pub(super) fn of_sticky(subscription: &ConsumerSubscription) -> Previous {
-        let Some(mut left) = subscription.user_data.as_deref().filter(|data| !data.is_empty()) else {
+        let Some(data) = subscription.user_data.as_deref().filter(|data| !data.is_empty()) else {
             return Previous::default();
         };
-        match take_partitions(&mut left) {
-            Some(partitions) => Previous { partitions, generation: take_i32(&mut left) },
+        let mut reader = Reader(data);
+        match partitions(&mut reader) {
+            Some(partitions) => Previous { partitions, generation: reader.i32() },
             None => Previous { partitions: Vec::new(), generation: Some(-1) },
         }
     }
 
     /// What a member of `cooperative-sticky` tells: before version 2 of the subscription, its generation was user data.
     pub(super) fn of_cooperative(subscription: &ConsumerSubscription) -> Previous {
-        let in_user_data = || {
-            let mut data = subscription.user_data.as_deref()?;
-            Some(take_i32(&mut data).unwrap_or(-1))
-        };
+        let in_user_data = || Some(Reader(subscription.user_data.as_deref()?).i32().unwrap_or(-1));
         Previous {
             partitions: subscription.owned.clone(),
             generation: subscription.generation.or_else(in_user_data),
@@ -168,53 +167,10 @@ fn put_partitions(out: &mut BytesMut, partitions: &[TopicPartition]) {
     }
 }
 
-fn take_i16(left: &mut &[u8]) -> Option<i16> {
-    let (head, tail) = left.split_first_chunk()?;
-    *left = tail;
-    Some(i16::from_be_bytes(*head))
-}
-
-fn take_i32(left: &mut &[u8]) -> Option<i32> {
-    let (head, tail) = left.split_first_chunk()?;
-    *left = tail;
-    Some(i32::from_be_bytes(*head))
-}
-
-/// The length of an array, which is never null.
-fn take_len(left: &mut &[u8]) -> Option<u32> {
-    u32::try_from(take_i32(left)?).ok()
-}
-
-fn take_slice<'a>(left: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
-    let (head, tail) = left.split_at_checked(len)?;
-    *left = tail;
-    Some(head)
-}
-
-fn take_text(left: &mut &[u8]) -> Option<Option<String>> {
-    match take_i16(left)? {
-        -1 => Some(None),
-        len => {
-            let bytes = take_slice(left, usize::try_from(len).ok()?)?;
-            Some(Some(String::from_utf8_lossy(bytes).into_owned()))
-        }
-    }
-}
-
-fn take_bytes<'a>(left: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
-    match take_i32(left)? {
-        -1 => Some(None),
-        len => Some(Some(take_slice(left, usize::try_from(len).ok()?)?)),
-    }
-}
-
-fn take_partitions(left: &mut &[u8]) -> Option<Vec<TopicPartition>> {
-    let mut partitions = Vec::new();
-    for _ in 0..take_len(left)? {
-        let topic: Arc<str> = take_text(left)??.into();
-        for _ in 0..take_len(left)? {
-            partitions.push(TopicPartition::new(Arc::clone(&topic), take_i32(left)?));
-        }
-    }
-    Some(partitions)
+fn partitions(reader: &mut Reader<'_>) -> Option<Vec<TopicPartition>> {
+    let of_topic = |reader: &mut Reader<'_>| {
+        let topic: Arc<str> = reader.string()?.into();
+        reader.array(|reader| Some(TopicPartition::new(Arc::clone(&topic), reader.i32()?)))
+    };
+    Some(reader.array(of_topic)?.into_iter().flatten().collect())
 }

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-/// `String.hashCode`.
+/// `String.hashCode`, as its bits.
 pub(super) fn hash(text: &str) -> u32 {
-    text.encode_utf16().fold(0, |hash: u32, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)))
+    klamm_kafka::java_hash(text).cast_unsigned()
 }
 
 /// `TopicPartition.hashCode`, from that of the topic.
