@@ -9,6 +9,7 @@
 //!
 //! A partition is the application's from [`Told::Assigned`] until `revoked(now)` answers a [`Told::Revoking`] that names it, or until
 //! [`Told::Lost`] names it. A machine that waits for `revoked` longer than the budget goes on without it and says `Lost`.
+//! `revoked` answers the oldest `Revoking` that was not lost meanwhile: the shell does not pass an answer on that came too late.
 //! [`Membership`] is what commits name; there is none when this member does not belong to the group, and then nothing may be committed.
 
 pub(crate) mod assign;

@@ -65,6 +65,22 @@ pub(crate) struct JoinAnswer {
     pub(crate) members: Vec<JoinedMember>,
 }
 
+#[cfg(test)]
+impl JoinAnswer {
+    pub(super) fn refused(error: ErrorCode, member_id: &str) -> JoinAnswer {
+        JoinAnswer {
+            error,
+            generation: -1,
+            protocol_type: None,
+            protocol: None,
+            leader: String::new(),
+            skip_assignment: false,
+            member_id: member_id.to_owned(),
+            members: Vec::new(),
+        }
+    }
+}
+
 /// A member, as the one that leads is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JoinedMember {

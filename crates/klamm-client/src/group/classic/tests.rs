@@ -37,16 +37,7 @@ fn topics(partitions: usize) -> Topics {
 }
 
 fn refused(error: Code) -> JoinAnswer {
-    JoinAnswer {
-        error,
-        generation: -1,
-        protocol_type: None,
-        protocol: None,
-        leader: String::new(),
-        skip_assignment: false,
-        member_id: "m".into(),
-        members: Vec::new(),
-    }
+    JoinAnswer::refused(error, "m")
 }
 
 /// A member and the clock.

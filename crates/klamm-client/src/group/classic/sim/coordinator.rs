@@ -69,19 +69,6 @@ pub(super) struct Coordinator {
     pub(super) generations: u64,
 }
 
-fn refuse(error: Code, member_id: &str) -> JoinAnswer {
-    JoinAnswer {
-        error,
-        generation: -1,
-        protocol_type: None,
-        protocol: None,
-        leader: String::new(),
-        skip_assignment: false,
-        member_id: member_id.to_owned(),
-        members: Vec::new(),
-    }
-}
-
 fn sync_answer(error: Code, assignment: Bytes) -> Answer {
     Answer::Sync(SyncAnswer { error, protocol: None, assignment })
 }
@@ -129,7 +116,9 @@ impl Coordinator {
     pub(super) fn move_to(&mut self, broker: i32, now: Instant) {
         self.broker = broker;
         for entry in self.group.members.values() {
-            self.out.extend(entry.joining.map(|c| (c, Answer::Join(refuse(Code::NOT_COORDINATOR, "")))));
+            self.out.extend(
+                entry.joining.map(|c| (c, Answer::Join(JoinAnswer::refused(Code::NOT_COORDINATOR, "")))),
+            );
             self.out.extend(entry.syncing.map(|c| (c, sync_answer(Code::NOT_COORDINATOR, Bytes::new()))));
         }
         self.group = self.saved.clone();
@@ -168,7 +157,7 @@ impl Coordinator {
                     )
                 };
                 let refused = match error {
-                    Some(error) => Some(refuse(error, member_id)),
+                    Some(error) => Some(JoinAnswer::refused(error, member_id)),
                     None => self.join(caller, member_id, protocols, settings, now),
                 };
                 self.out.extend(refused.map(|answer| (caller, Answer::Join(answer))));
@@ -307,7 +296,7 @@ impl Coordinator {
                 return None;
             }
             self.group.promised.insert(id.clone());
-            return Some(refuse(Code::MEMBER_ID_REQUIRED, &id));
+            return Some(JoinAnswer::refused(Code::MEMBER_ID_REQUIRED, &id));
         }
         if self.group.promised.remove(member_id) {
             self.group.members.insert(member_id.to_owned(), entry);
@@ -315,11 +304,11 @@ impl Coordinator {
             return None;
         }
         if known.is_some_and(|known| known != member_id) {
-            return Some(refuse(Code::FENCED_INSTANCE_ID, member_id));
+            return Some(JoinAnswer::refused(Code::FENCED_INSTANCE_ID, member_id));
         }
         let (state, is_leader) = (self.group.state, self.group.leader == member_id);
         let Some(old) = self.group.members.get_mut(member_id) else {
-            return Some(refuse(Code::UNKNOWN_MEMBER_ID, member_id));
+            return Some(JoinAnswer::refused(Code::UNKNOWN_MEMBER_ID, member_id));
         };
         let is_same = old.protocols == entry.protocols;
         (old.protocols, old.heard) = (entry.protocols, now);
@@ -364,7 +353,7 @@ impl Coordinator {
 
     fn fence(&mut self, old: &mut Entry) {
         let fenced = Code::FENCED_INSTANCE_ID;
-        self.out.extend(old.joining.take().map(|c| (c, Answer::Join(refuse(fenced, "")))));
+        self.out.extend(old.joining.take().map(|c| (c, Answer::Join(JoinAnswer::refused(fenced, "")))));
         self.out.extend(old.syncing.take().map(|c| (c, sync_answer(fenced, Bytes::new()))));
         self.expelled += 1;
     }
